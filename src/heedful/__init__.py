@@ -1,0 +1,3 @@
+"""heedful."""
+
+__version__ = "0.1.0.dev0"
