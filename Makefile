@@ -1,0 +1,66 @@
+# `make` lists the targets. `make demo` and `make test` set up everything they need in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+MANIFEST := pyproject.toml constraints.txt
+BASE := $(VENV)/.installed-base
+DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format docs wheel-test acceptance benchmark audit clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "heedful needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@echo "Creating $(VENV)" && $(PYTHON) -m venv $(VENV)
+
+# The editable install is complete once its stamp is newer than what it was made from.
+$(BASE): $(MANIFEST) | $(BIN)/python
+	@echo "Installing heedful and its base dependencies (once; PyTorch is large)"
+	@$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(DEV): $(MANIFEST) | $(BIN)/python
+	@echo "Installing heedful with what its tests need (once; PyTorch is large)"
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(BASE)
+
+demo: $(BASE) ## Train a classifier on the data set that ships with heedful, and try it
+	@$(BIN)/heedful demo
+
+test: $(DEV) ## Run the tests
+	@$(BIN)/python -m pytest
+
+check: $(DEV) ## Lint, formatting, types, docs, and the size report
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory docs
+	@$(BIN)/python tools/sizes.py
+
+format: $(DEV) ## Format the code and mend what the linter can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: $(DEV) ## Build the documentation into site/, warnings are errors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+wheel-test: $(DEV) ## Build the wheel and try it in a clean environment
+	@$(BIN)/python -m pytest tests/end_to_end/test_wheel.py
+
+acceptance: $(DEV) ## Real data, minutes of work: make acceptance DATA=folder
+	@HEEDFUL_ACCEPTANCE_DATA="$(DATA)" $(BIN)/python -m pytest -m acceptance tests/acceptance
+
+benchmark: $(DEV) ## Run the benchmarks and write dated reports
+	@$(BIN)/python benchmarks/startup.py
+
+audit: $(DEV) ## Look for known vulnerabilities in the installed packages
+	@$(BIN)/pip-audit --skip-editable
+
+clean: ## Remove the virtual environment and everything built
+	@rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
