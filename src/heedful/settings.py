@@ -1,0 +1,85 @@
+"""The base of everything a user can configure: frozen, closed, and every fault reported at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from heedful.errors import RequestError
+
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+def parse(kind: type[S], data: object, *, name: str, error: type[RequestError]) -> S:
+    """Read ``data`` as ``kind``.
+
+    Args:
+        name: what the data are called in the message, such as the path of a recipe.
+        error: the class of our error tree to raise.
+
+    Raises:
+        error: with one line for each fault: where it is, what is wrong, and for a misspelt key the nearest one.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as caught:
+        faults = _faults(kind, caught)
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise error(f"{name} has {count}:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt ``word``: the nearest of ``known``, or the list of them."""
+    options = sorted(known)
+    close = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]}?"
+    shown = ", ".join(options[:30]) + (", …" if len(options) > 30 else "")
+    return f"known: {shown}"
+
+
+def _faults(kind: type[BaseModel], caught: ValidationError) -> list[str]:
+    return [_fault(kind, dict(detail)) for detail in caught.errors(include_url=False)]
+
+
+def _fault(kind: type[BaseModel], detail: Mapping[str, Any]) -> str:
+    location = tuple(detail["loc"])
+    where = ".".join(str(part) for part in location) or "the whole"
+    if detail["type"] == "extra_forbidden":
+        known = _keys_at(kind, location[:-1])
+        return f"{where}: unknown key; {nearest(str(location[-1]), known)}"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if detail["type"] == "missing":
+        return f"{where}: required, but not given"
+    if detail["type"] == "value_error" or isinstance(detail["input"], dict | list):
+        return f"{where}: {message}"
+    return f"{where}: {message} (got {detail['input']!r:.80})"
+
+
+def _keys_at(kind: type[BaseModel], location: tuple[object, ...]) -> set[str]:
+    """The keys that the model at ``location`` accepts; for a union, those of the members that ``location`` names."""
+    kinds: list[type[BaseModel]] = [kind]
+    for part in location:
+        inner = [
+            member
+            for model in kinds
+            if isinstance(part, str) and part in model.model_fields
+            for member in _models_in(model.model_fields[part].annotation)
+        ]
+        kinds = inner or kinds
+    return {name for model in kinds for name in model.model_fields}
+
+
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for member in get_args(annotation) for model in _models_in(member)]
