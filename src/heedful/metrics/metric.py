@@ -1,0 +1,65 @@
+"""What a metric is, and what its value on a data set is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Direction = Literal["higher", "lower"]
+Unit = Literal["%", "nats", ""]
+Floats = npt.NDArray[np.float64]
+
+TallyT = TypeVar("TallyT")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric(Generic[TallyT]):
+    """A named number that a data set's tally gives.
+
+    ``direction`` says which way is better. ``unit`` is how the number is shown: ``%`` is a share of one that
+    is shown times one hundred. ``compute`` maps the tallies of R weighted copies of the data set to (R,)
+    values, so that a value and its bootstrap interval come from the same code.
+    """
+
+    name: str
+    direction: Direction
+    unit: Unit
+    compute: Callable[[TallyT], Floats]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricValue:
+    """A metric's value and the ends of its interval, which are None where no interval was asked for.
+
+    ``confidence`` is the interval's level, for example 0.95.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    direction: Direction
+    unit: Unit
+    confidence: float
+
+    @property
+    def shown(self) -> str:
+        """The value with its unit, as people read it: ``92.1 %``, ``0.913``, ``0.412 nats``."""
+        return f"{self._number(self.value)} {self.unit}".rstrip()
+
+    @property
+    def shown_interval(self) -> str:
+        """The interval in the value's unit, ``91.0 – 93.2``; empty where there is none."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self._number(self.low)} – {self._number(self.high)}"
+
+    def _number(self, number: float) -> str:
+        return f"{100 * number:.1f}" if self.unit == "%" else f"{number:.3f}"
+
+    def __str__(self) -> str:
+        interval = self.shown_interval
+        return f"{self.shown} ({interval})" if interval else self.shown
