@@ -11,7 +11,7 @@ from heedful.metrics.classification import (
     ClassificationTally,
     compute_metrics,
 )
-from heedful.metrics.metric import Direction, Metric, MetricValue, Unit
+from heedful.metrics.metric import Direction, Metric, MetricValue, Unit, readable
 from heedful.metrics.ranking import auroc
 from heedful.metrics.tables import ClassScores, confusion_matrix, most_confused, per_class_table
 
@@ -33,4 +33,5 @@ __all__ = [
     "fit_temperature",
     "most_confused",
     "per_class_table",
+    "readable",
 ]

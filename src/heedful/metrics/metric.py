@@ -15,6 +15,13 @@ Floats = npt.NDArray[np.float64]
 
 TallyT = TypeVar("TallyT")
 
+ABBREVIATIONS = {"f1": "F1", "mcc": "MCC", "ece": "ECE", "auroc": "AUROC", "brier": "Brier score"}
+
+
+def readable(name: str) -> str:
+    """The name of a metric as people write it: ``macro_f1`` is macro F1."""
+    return " ".join(ABBREVIATIONS.get(word, word) for word in name.split("_"))
+
 
 @dataclass(frozen=True, slots=True)
 class Metric(Generic[TallyT]):
@@ -46,20 +53,20 @@ class MetricValue:
     confidence: float
 
     @property
-    def shown(self) -> str:
-        """The value with its unit, as people read it: ``92.1 %``, ``0.913``, ``0.412 nats``."""
-        return f"{self._number(self.value)} {self.unit}".rstrip()
+    def number(self) -> str:
+        """The value in its unit, as people read it: ``92.1`` (%), ``0.913``."""
+        return self._in_unit(self.value)
 
     @property
-    def shown_interval(self) -> str:
+    def interval(self) -> str:
         """The interval in the value's unit, ``91.0 – 93.2``; empty where there is none."""
         if self.low is None or self.high is None:
             return ""
-        return f"{self._number(self.low)} – {self._number(self.high)}"
+        return f"{self._in_unit(self.low)} – {self._in_unit(self.high)}"
 
-    def _number(self, number: float) -> str:
+    def _in_unit(self, number: float) -> str:
         return f"{100 * number:.1f}" if self.unit == "%" else f"{number:.3f}"
 
     def __str__(self) -> str:
-        interval = self.shown_interval
-        return f"{self.shown} ({interval})" if interval else self.shown
+        parts = (self.number, self.unit, f"({self.interval})" if self.interval else "")
+        return " ".join(part for part in parts if part)
