@@ -75,7 +75,7 @@ def save_confusion_matrix(matrix: Integers, labels: Sequence[str], path: Path) -
 
     Right answers are blue, wrong ones orange, and darker is a larger share of the true class (errors on a
     square-root scale, so that rare ones show). Past 160 classes, those with the most errors are drawn. A
-    label that no installed font can draw is replaced in a PNG by the number of its class, counted from 0; an
+    label that no installed font can draw is replaced in a PNG by # and the number of its class, from 0; an
     SVG keeps the label, for its reader's fonts.
 
     Raises RequestError for another suffix than .png and .svg; OutputError or JobError where ``path`` cannot
@@ -89,7 +89,7 @@ def save_confusion_matrix(matrix: Integers, labels: Sequence[str], path: Path) -
     grid = _Grid.of([shown[c] for c in drawn])
     subtitle = "blue: right, orange: wrong; darker: a larger share of the row"
     if len(drawn) < len(labels):
-        subtitle = f"the {len(drawn)} of {len(labels):,} classes with the most errors; {subtitle}"
+        subtitle = f"{subtitle}\nonly the {len(drawn)} of {len(labels):,} classes with the most errors"
     with _figure(path, grid.width, grid.height) as figure:
         axes = figure.add_axes(grid.place)
         _draw_cells(axes, matrix[part], shares[part], grid.cell)
@@ -104,20 +104,20 @@ class _Grid:
     labels: list[str]
     cell: float
     font_size: float
-    level: bool
-    """Whether the labels below the columns are short enough to be written level."""
+    angle: float
+    """Of the labels below the columns, in degrees: level where they are short, upright where they are many."""
     left: float
     below: float
 
     @classmethod
     def of(cls, labels: list[str]) -> _Grid:
-        cell = float(np.clip(7 / len(labels), 0.16, 0.62))
+        cell = float(np.clip(7 / len(labels), 0.16, 0.75))
         font_size = float(np.clip(0.62 * cell * 72, 6, 10))
         em = font_size / 72
         label_width = 0.62 * em * max(map(_columns, labels))
-        level = label_width < 0.92 * cell
-        below = em if level else np.sqrt(0.5) * (label_width + em)
-        return cls(labels, cell, font_size, level, left=label_width + 0.5, below=below + 0.45)
+        angle = 0 if label_width < 0.92 * cell else 45 if cell > 0.3 else 90
+        below = em + label_width * np.sin(np.radians(angle))
+        return cls(labels, cell, font_size, angle, left=label_width + 0.5, below=below + 0.45)
 
     @property
     def side(self) -> float:
@@ -129,7 +129,7 @@ class _Grid:
 
     @property
     def height(self) -> float:
-        return self.below + self.side + 0.75
+        return self.below + self.side + 0.8
 
     @property
     def place(self) -> tuple[float, float, float, float]:
@@ -153,7 +153,7 @@ def _draw_cells(axes: Axes, matrix: Integers, shares: Floats, cell: float) -> No
     axes.vlines(np.arange(size + 1), 0, size, colors=LINE, linewidths=0.5)
     axes.hlines(np.arange(size + 1), 0, size, colors=LINE, linewidths=0.5)
     digits = len(str(matrix.max()))
-    font_size = 72 * cell * min(0.42, 0.9 / (0.64 * digits))
+    font_size = min(72 * cell * min(0.42, 0.9 / (0.64 * digits)), 13)
     for row, column, dark in zip(rows, columns, strength[:, 0] > 0.55, strict=True):
         axes.text(
             column + 0.5,
@@ -169,8 +169,13 @@ def _draw_cells(axes: Axes, matrix: Integers, shares: Floats, cell: float) -> No
 def _label_classes(axes: Axes, grid: _Grid, families: list[str]) -> None:
     centres = np.arange(len(grid.labels)) + 0.5
     style: dict[str, Any] = {"size": grid.font_size, "family": families, "color": INK, "parse_math": False}
-    slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "va": "top", "rotation_mode": "anchor"}
-    axes.set_xticks(centres, grid.labels, **style, **({} if grid.level else slanted))
+    turned: dict[str, Any] = {
+        "rotation": grid.angle,
+        "ha": "right",
+        "va": "center",
+        "rotation_mode": "anchor",
+    }
+    axes.set_xticks(centres, grid.labels, **style, **(turned if grid.angle else {}))
     axes.set_yticks(centres, grid.labels, **style)
     axes.tick_params(length=0, pad=4)
     axes.spines[:].set_visible(False)
@@ -181,7 +186,7 @@ def _write_around(figure: Figure, grid: _Grid, subtitle: str) -> None:
     figure.text(
         0.2 / grid.width, 1 - 0.3 / grid.height, "Confusion matrix", size=12, weight="bold", color=INK
     )
-    figure.text(0.2 / grid.width, 1 - 0.52 / grid.height, subtitle, size=8, color=MUTED)
+    figure.text(0.2 / grid.width, 1 - 0.42 / grid.height, subtitle, size=8, color=MUTED, va="top")
     centred: dict[str, Any] = {"size": 9, "color": MUTED, "ha": "center", "va": "center"}
     figure.text(left + width / 2, 0.2 / grid.height, "predicted", **centred)
     figure.text(0.2 / grid.width, bottom + height / 2, "true", rotation=90, **centred)
@@ -309,7 +314,7 @@ def _drawable(labels: Sequence[str], path: Path) -> tuple[list[str], list[str]]:
                 families.append(family)
     if path.suffix.lower() == ".svg":
         return [*families, "sans-serif"], clean
-    return families, [str(n) if missing & set(label) else label for n, label in enumerate(clean)]
+    return families, [f"#{n}" if missing & set(label) else label for n, label in enumerate(clean)]
 
 
 def _columns(text: str) -> int:
