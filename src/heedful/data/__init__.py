@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heedful.data.batches import pad_batch, padding_share, token_budget_batches
-from heedful.data.examples import BadRows, Columns, Example, ExampleReader, LabelKind, read_examples
+from heedful.data.examples import BadRows, Columns, Example, ExampleReader, LabelKind, OnBadRow, read_examples
 from heedful.data.store import ExampleStore
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "ExampleReader",
     "ExampleStore",
     "LabelKind",
+    "OnBadRow",
     "pad_batch",
     "padding_share",
     "read_examples",

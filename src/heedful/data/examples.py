@@ -31,6 +31,13 @@ class Example(NamedTuple):
     row: int
 
 
+class OnBadRow(StrEnum):
+    """What happens to a row that cannot be used."""
+
+    ERROR = "error"
+    SKIP = "skip"
+
+
 @dataclass(frozen=True)
 class Columns:
     """The columns an example is made of."""
@@ -47,11 +54,16 @@ class BadRows:
     count: int = 0
     reasons: list[str] = field(default_factory=list)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell the user; empty where all rows were good."""
+        return ()
+
 
 class ExampleReader:
     """Iterates over the examples of a source; ``bad_rows`` fills as it goes."""
 
-    def __init__(self, source: str, columns: Columns, label_kind: LabelKind, on_bad_row: str) -> None:
+    def __init__(self, source: str, columns: Columns, label_kind: LabelKind, on_bad_row: OnBadRow) -> None:
         self.bad_rows = BadRows()
         self._source, self._columns, self._label_kind, self._on_bad_row = (
             source,
@@ -77,7 +89,7 @@ def read_examples(
     columns: Columns | None = None,
     *,
     label_kind: LabelKind = LabelKind.SINGLE,
-    on_bad_row: str = "error",
+    on_bad_row: OnBadRow = OnBadRow.ERROR,
 ) -> ExampleReader:
     """The examples of ``source``, streaming."""
-    return ExampleReader(source, columns or Columns(), LabelKind(label_kind), on_bad_row)
+    return ExampleReader(source, columns or Columns(), LabelKind(label_kind), OnBadRow(on_bad_row))

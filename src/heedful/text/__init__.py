@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from heedful.text.encoding import Encoding
 from heedful.text.settings import TokenizerKind, TokenizerSettings
-from heedful.text.tokenizer import Encoding, SpecialTokens, Tokenizer
+from heedful.text.tokenizer import SpecialTokens, Tokenizer
+from heedful.text.windows import FittedText, LongInput, fit
 
-__all__ = ["Encoding", "SpecialTokens", "Tokenizer", "TokenizerKind", "TokenizerSettings"]
+__all__ = [
+    "Encoding",
+    "FittedText",
+    "LongInput",
+    "SpecialTokens",
+    "Tokenizer",
+    "TokenizerKind",
+    "TokenizerSettings",
+    "fit",
+]

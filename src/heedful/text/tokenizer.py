@@ -11,6 +11,7 @@ from typing import Any
 import tokenizers as hf
 
 from heedful.errors import CheckpointError
+from heedful.text.encoding import Encoding
 from heedful.text.settings import TokenizerSettings
 from heedful.text.training import END, MASK, PAD, START, UNK, train_backend
 
@@ -29,22 +30,6 @@ class SpecialTokens:
     cls: int | None = None
     sep: int | None = None
     mask: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """A tokenized text (or pair of texts); all four lists have one entry a token."""
-
-    ids: list[int]
-    token_types: list[int]
-    """0 for the first text, 1 for the second of a pair."""
-    offsets: list[tuple[int, int]]
-    """[start, end) of each token in characters of its own original text; (0, 0) for special tokens."""
-    special: list[bool]
-    """True at tokens that come from no text (``<s>``, ``</s>``)."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 _ROLE_TOKENS = {"pad": PAD, "unk": UNK, "bos": START, "eos": END, "cls": START, "sep": END, "mask": MASK}
@@ -102,10 +87,7 @@ class Tokenizer:
     ) -> list[Encoding]:
         """Tokenize each text, or each text with the one beside it in ``pairs``."""
         inputs = list(texts) if pairs is None else list(zip(texts, pairs, strict=True))
-        return [
-            Encoding(e.ids, e.type_ids, e.offsets, [bool(flag) for flag in e.special_tokens_mask])
-            for e in self._backend.encode_batch(inputs)
-        ]
+        return [Encoding.of(encoding) for encoding in self._backend.encode_batch(inputs)]
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """The text of ``ids``."""
