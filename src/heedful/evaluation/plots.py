@@ -105,7 +105,7 @@ class _Grid:
     cell: float
     font_size: float
     angle: float
-    """Of the labels below the columns, in degrees: level where they are short, upright where they are many."""
+    """Of the labels below the columns, in degrees: level if they are short, upright if they are many."""
     left: float
     below: float
 
@@ -284,7 +284,7 @@ def _figure(path: Path, width: float, height: float) -> Iterator[Figure]:
     with mpl.rc_context(), replace_files(path.parent) as staging, warnings.catch_warnings():
         mpl.rcdefaults()
         # Text stays text in an SVG: it can be searched, and the reader's fonts draw what ours cannot.
-        mpl.rcParams.update({"svg.hashsalt": "heedful", "svg.fonttype": "none", "font.family": [BASE_FONT]})
+        mpl.rcParams.update({"svg.hashsalt": "heedful", "svg.fonttype": "none", "font.sans-serif": [BASE_FONT]})
         # Only an SVG still holds characters that no installed font has; measuring them is what warns.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure = Figure(figsize=(width, height), facecolor="white")
@@ -304,7 +304,7 @@ def _drawable(labels: Sequence[str], path: Path) -> tuple[list[str], list[str]]:
     clean = [_cut("".join(c if c.isprintable() else " " for c in label)) for label in labels]
     missing = set("".join(clean))
     installed = {entry.name for entry in fontManager.ttflist}
-    families = [BASE_FONT]
+    families = ["sans-serif"]
     for family in (BASE_FONT, *FALLBACK_FONTS):
         if missing and family in installed:
             font = get_font(findfont(FontProperties(family=[family])))
@@ -313,7 +313,7 @@ def _drawable(labels: Sequence[str], path: Path) -> tuple[list[str], list[str]]:
             if covered and family != BASE_FONT:
                 families.append(family)
     if path.suffix.lower() == ".svg":
-        return [*families, "sans-serif"], clean
+        return families, clean
     return families, [f"#{n}" if missing & set(label) else label for n, label in enumerate(clean)]
 
 

@@ -104,8 +104,9 @@ class Evaluation:
             parts.append(self._classes_table())
         if self.confusion and (pairs := most_confused(self.confusion.matrix, ROWS_SHOWN)):
             parts.append(_confused_table(self.confusion, pairs))
-        parts.extend(Text(f"! {note}", style="yellow") for note in self.notes)
-        return Padding(Group(*parts), (0, 1))
+        if self.notes:
+            parts.append(Text("\n".join(f"! {note}" for note in self.notes), style="yellow"))
+        return Group(*(Padding(part, (0, 1, 1, 1)) for part in parts))
 
     def _metrics_table(self) -> Table:
         rate = f", {self.num_examples / self.seconds:,.0f} a second" if self.seconds > 0 else ""

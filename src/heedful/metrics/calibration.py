@@ -16,6 +16,7 @@ MAX_TEMPERATURE = 10.0
 temperature falls, and where every answer is wrong as it rises."""
 TOLERANCE = 1e-9
 """Of the log-temperature."""
+MAX_STEPS = 100
 
 
 def fit_temperature(logits: npt.NDArray[np.floating[Any]], labels: Labels) -> float:
@@ -31,14 +32,14 @@ def fit_temperature(logits: npt.NDArray[np.floating[Any]], labels: Labels) -> fl
     margins = _margins(logits, labels)
     low, high = -np.log(MAX_TEMPERATURE), np.log(MAX_TEMPERATURE)
     log_inverse = 0.0
-    while high - low > TOLERANCE:
+    for _ in range(MAX_STEPS):
         slope, curvature = _derivatives(margins, log_inverse)
-        if slope == 0:
-            break
         low, high = (log_inverse, high) if slope < 0 else (low, log_inverse)
         newton = log_inverse - slope / curvature if curvature > 0 else np.inf
-        log_inverse = newton if low < newton < high else (low + high) / 2
-    if _loss(margins, log_inverse) > _loss(margins, 0.0):
+        previous, log_inverse = log_inverse, newton if low <= newton <= high else (low + high) / 2
+        if abs(log_inverse - previous) < TOLERANCE:
+            break
+    if _loss(margins, log_inverse) >= _loss(margins, 0.0):
         return 1.0
     return float(np.exp(-log_inverse))
 

@@ -114,7 +114,11 @@ def matthews_correlation(tally: ClassificationTally) -> Floats:
 
 
 def expected_calibration_error(tally: ClassificationTally) -> Floats:
-    """Mean gap between confidence and accuracy over 15 bins of equal width (Guo et al. 2017, equation 3)."""
+    """Mean gap between confidence and accuracy over 15 bins of equal width (Guo et al. 2017, equation 3).
+
+    With several labels an example, each of its yes-or-no decisions counts: the gap is between the probability
+    of a label and how often the label holds.
+    """
     gaps: Floats = np.abs(tally.calibration_gaps).sum(axis=1)
     return gaps / tally.num_examples
 
@@ -140,27 +144,32 @@ def hamming_loss(tally: ClassificationTally) -> Floats:
     return wrong / (tally.num_examples * num_classes)
 
 
-CLASSIFICATION_METRICS: tuple[Metric[ClassificationTally], ...] = (
-    Metric("accuracy", "higher", "%", accuracy),
+_F1: tuple[Metric[ClassificationTally], ...] = (
     Metric("macro_f1", "higher", "%", macro_f1),
     Metric("micro_f1", "higher", "%", micro_f1),
     Metric("weighted_f1", "higher", "%", weighted_f1),
-    Metric("mcc", "higher", "", matthews_correlation),
+)
+_CALIBRATION: tuple[Metric[ClassificationTally], ...] = (
     Metric("ece", "lower", "%", expected_calibration_error),
     Metric("brier", "lower", "", brier_score),
     Metric("negative_log_likelihood", "lower", "nats", negative_log_likelihood),
 )
 
+CLASSIFICATION_METRICS: tuple[Metric[ClassificationTally], ...] = (
+    Metric("accuracy", "higher", "%", accuracy),
+    *_F1,
+    Metric("mcc", "higher", "", matthews_correlation),
+    *_CALIBRATION,
+)
+"""For one label an example."""
+
 MULTI_LABEL_METRICS: tuple[Metric[ClassificationTally], ...] = (
     Metric("subset_accuracy", "higher", "%", accuracy),
-    Metric("macro_f1", "higher", "%", macro_f1),
-    Metric("micro_f1", "higher", "%", micro_f1),
-    Metric("weighted_f1", "higher", "%", weighted_f1),
+    *_F1,
     Metric("hamming_loss", "lower", "%", hamming_loss),
-    Metric("ece", "lower", "%", expected_calibration_error),
-    Metric("brier", "lower", "", brier_score),
-    Metric("negative_log_likelihood", "lower", "nats", negative_log_likelihood),
+    *_CALIBRATION,
 )
+"""For several labels an example, or none."""
 
 
 def compute_metrics(
@@ -187,7 +196,7 @@ def compute_metrics(
     if labels.ndim == 2:
         statistics = _multi_label(cast(Booleans, labels), exact, threshold)
     else:
-        statistics = _single_label(cast(Integers, labels), exact)
+        statistics = _single_label(labels.astype(np.int64), exact)
     return bootstrap(registry, statistics, resamples=resamples, seed=seed, confidence=confidence)
 
 
