@@ -1,0 +1,273 @@
+"""What a Transformer is made of, as data: a tree of small frozen specs that reads and writes JSON.
+
+A spec may come from a stranger's file: unknown keys are refused, every size has a limit, and all faults of a
+tree are reported at once. Nothing here imports PyTorch; ``heedful.model.build`` turns a spec into modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails
+
+from heedful.errors import SpecError
+from heedful.model.structure import structural_faults
+from heedful.settings import Settings, parse
+
+Width = Annotated[int, Field(gt=0, le=2**16)]
+InnerWidth = Annotated[int, Field(gt=0, le=2**20)]
+Heads = Annotated[int, Field(gt=0, le=2**10)]
+Length = Annotated[int, Field(gt=0, le=2**24)]
+VocabularySize = Annotated[int, Field(gt=0, le=2**24)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+MAX_LAYERS = 2**10
+
+
+class Activation(StrEnum):
+    """Nonlinearity of a feed-forward network or head; ``gelu`` is exact, ``gelu_tanh`` approximates it."""
+
+    RELU = "relu"
+    GELU = "gelu"
+    GELU_TANH = "gelu_tanh"
+    SILU = "silu"
+    TANH = "tanh"
+
+
+class NormKind(StrEnum):
+    """LayerNorm (Ba et al. 2016) or RMSNorm (Zhang and Sennrich 2019)."""
+
+    LAYER = "layer"
+    RMS = "rms"
+
+
+class NormPlacement(StrEnum):
+    """Before a slot, on the sum after it, or before and after it inside the residual connection."""
+
+    PRE = "pre"
+    POST = "post"
+    SANDWICH = "sandwich"
+
+
+class Pooling(StrEnum):
+    """Which hidden states stand for a text: the mean of all, the first or the last, padding left out."""
+
+    MEAN = "mean"
+    FIRST = "first"
+    LAST = "last"
+
+
+class SinusoidalSpec(Settings):
+    """Fixed sines and cosines added to the embeddings (Vaswani et al. 2017, §3.5)."""
+
+    kind: Literal["sinusoidal"] = "sinusoidal"
+
+
+class LearnedSpec(Settings):
+    """One learned vector a position, added to the embeddings."""
+
+    kind: Literal["learned"] = "learned"
+    max_positions: Length = Field(description="the longest text, in tokens")
+
+
+class RotarySpec(Settings):
+    """Queries and keys turned by their position (Su et al. 2021)."""
+
+    kind: Literal["rotary"] = "rotary"
+    base: float = Field(default=10_000.0, gt=1, le=1e12, description="the angles' base θ")
+
+
+class RelativeBiasSpec(Settings):
+    """A learned bias for each head and bucket of distance (Raffel et al. 2020; T5)."""
+
+    kind: Literal["relative_bias"] = "relative_bias"
+    num_buckets: int = Field(default=32, ge=4, le=2**16, multiple_of=2)
+    max_distance: Length = Field(default=128, description="distances from here on share the last bucket")
+
+    @field_validator("max_distance")
+    @classmethod
+    def _beyond_exact_buckets(cls, value: int, info: ValidationInfo) -> int:
+        exact = info.data.get("num_buckets", 0) // 2
+        if value <= exact:
+            raise ValueError(f"max_distance {value} must exceed num_buckets / 2 = {exact}")
+        return value
+
+
+class AlibiSpec(Settings):
+    """A fixed penalty that grows with distance (Press et al. 2022)."""
+
+    kind: Literal["alibi"] = "alibi"
+
+
+AbsolutePositions = Annotated[SinusoidalSpec | LearnedSpec, Field(discriminator="kind")]
+RelativePositions = Annotated[RotarySpec | RelativeBiasSpec | AlibiSpec, Field(discriminator="kind")]
+
+
+class NormSpec(Settings):
+    """A norm over the width of the model."""
+
+    kind: NormKind = NormKind.LAYER
+    epsilon: float = Field(default=1e-5, gt=0, le=1, description="added to the variance or mean square")
+
+
+class AttentionSpec(Settings):
+    """Multi-head attention; as a cross-attention slot, over the encoder's output."""
+
+    num_heads: Heads
+    head_dim: Width
+    num_kv_heads: Heads | None = Field(default=None, description="key/value heads; num_heads unless given")
+    bias: bool = True
+    dropout: Probability = Field(default=0.0, description="of attention weights")
+
+    @field_validator("num_kv_heads")
+    @classmethod
+    def _divides_heads(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return check_divides_heads(value, info)
+
+
+class SelfAttentionSpec(AttentionSpec):
+    """Multi-head attention among the tokens of a text."""
+
+    window: Length | None = Field(default=None, description="sees tokens at a smaller distance only; all unless given")
+
+
+class FeedForwardSpec(Settings):
+    """The position-wise feed-forward network."""
+
+    d_ff: InnerWidth
+    activation: Activation = Activation.RELU
+    gated: bool = False
+    bias: bool = True
+
+
+class LayerSpec(Settings):
+    """A layer: its slots (an empty one is the identity) and what surrounds each filled one."""
+
+    self_attention: SelfAttentionSpec | None = None
+    cross_attention: AttentionSpec | None = None
+    feed_forward: FeedForwardSpec | None = None
+    norm: NormSpec = NormSpec()
+    norm_placement: NormPlacement = NormPlacement.PRE
+    parallel: bool = Field(default=False, description="all slots read the layer's input; their outputs are added")
+    dropout: Probability = Field(default=0.0, description="of what each slot adds")
+
+    @field_validator("parallel")
+    @classmethod
+    def _not_post(cls, value: bool, info: ValidationInfo) -> bool:
+        return check_parallel(value, info)
+
+
+class EmbeddingSpec(Settings):
+    """What a stack makes of token vectors before its first layer."""
+
+    scaled: bool = Field(default=False, description="multiply token vectors by √d_model")
+    positions: AbsolutePositions | None = None
+    num_token_types: int = Field(default=0, ge=0, le=2**10, description="segments of a text pair; 0 for none")
+    dropout: Probability = 0.0
+
+
+class StackSpec(Settings):
+    """An encoder or a decoder."""
+
+    embeddings: EmbeddingSpec = EmbeddingSpec()
+    layers: tuple[LayerSpec, ...] = Field(max_length=MAX_LAYERS)
+    positions: RelativePositions | None = Field(default=None, description="seen by every self-attention")
+    norm: NormSpec | None = Field(default=None, description="after the last layer")
+
+    @field_validator("layers")
+    @classmethod
+    def _not_empty(cls, value: tuple[LayerSpec, ...]) -> tuple[LayerSpec, ...]:
+        if not value:
+            raise ValueError("no layer is given")
+        return value
+
+
+class OutputSpec(Settings):
+    """The language-model head."""
+
+    tied: bool = Field(default=True, description="use the token embeddings as output weights")
+    bias: bool = False
+
+
+class TransformerSpec(Settings):
+    """A whole model: encoder-only, decoder-only or both, around one vocabulary."""
+
+    vocabulary_size: VocabularySize
+    d_model: Width
+    encoder: StackSpec | None = None
+    decoder: StackSpec | None = None
+    output: OutputSpec | None = Field(default=None, description="none for a model that writes no text")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _report_structure_too(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Check what concerns several parts even where single parts are at fault: one message has all."""
+        try:
+            spec = handler(data)
+        except ValidationError as caught:
+            if not isinstance(data, Mapping):
+                raise
+            tree, faults = data, [_raised_again(error) for error in caught.errors(include_url=False)]
+        else:
+            tree, faults = spec.model_dump(), []
+        faults += [
+            InitErrorDetails(type="value_error", loc=path, input=None, ctx={"error": ValueError(message)})
+            for path, message in structural_faults(tree)
+        ]
+        if faults:
+            raise ValidationError.from_exception_data(cls.__name__, faults)
+        return spec
+
+    @property
+    def max_positions(self) -> int | None:
+        """The longest text the model can take, in tokens; None where nothing limits it."""
+        stacks = [stack for stack in (self.encoder, self.decoder) if stack is not None]
+        tables = [stack.embeddings.positions for stack in stacks]
+        return min((table.max_positions for table in tables if isinstance(table, LearnedSpec)), default=None)
+
+
+class ClassificationHeadSpec(Settings):
+    """From a text's hidden states to one logit a label."""
+
+    num_labels: int = Field(ge=1, le=2**20)
+    pooling: Pooling = Pooling.MEAN
+    dense: bool = Field(default=False, description="a linear layer and activation before the last one")
+    activation: Activation = Activation.TANH
+    dropout: Probability = 0.0
+
+
+def parse_spec(data: object) -> TransformerSpec:
+    """Read a model's spec from JSON-like data.
+
+    Raises:
+        SpecError: the message lists every fault with its dotted path.
+    """
+    return parse(TransformerSpec, data, name="the model's spec", error=SpecError)
+
+
+def check_divides_heads(value: int | None, info: ValidationInfo) -> int | None:
+    """``num_kv_heads`` must divide ``num_heads``."""
+    heads = info.data.get("num_heads")
+    if value and heads and heads % value:
+        raise ValueError(f"num_heads {heads} is not divisible by num_kv_heads {value}")
+    return value
+
+
+def check_parallel(value: bool, info: ValidationInfo) -> bool:
+    """Parallel slots have no sum of their own that a post-norm could normalise."""
+    if value and info.data.get("norm_placement") is NormPlacement.POST:
+        raise ValueError("parallel slots need norm_placement pre or sandwich, not post")
+    return value
+
+
+def _raised_again(error: ErrorDetails) -> InitErrorDetails:
+    return InitErrorDetails(type=error["type"], loc=error["loc"], input=error["input"], ctx=error.get("ctx", {}))

@@ -1,0 +1,145 @@
+"""The Transformer: encoder, decoder or both, around one table of token embeddings."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from heedful.errors import InputTooLongError, RequestError, UnsupportedError
+from heedful.model.spec import TransformerSpec
+from heedful.nn import KeyValueCache, LanguageModelHead, Stack
+
+
+class Transformer(nn.Module):
+    """What ``heedful.model.build`` makes of a ``TransformerSpec``.
+
+    A mask is boolean and True at real tokens; None where all are, which lets attention take its fastest path.
+    """
+
+    def __init__(
+        self,
+        spec: TransformerSpec,
+        *,
+        token_embedding: nn.Embedding,
+        encoder: Stack | None = None,
+        decoder: Stack | None = None,
+        output: LanguageModelHead | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.token_embedding = token_embedding
+        self.encoder = encoder
+        self.decoder = decoder
+        self.output = output
+
+    @property
+    def max_positions(self) -> int | None:
+        """The longest text the model can take, in tokens; None where nothing limits it."""
+        return self.spec.max_positions
+
+    def encode(self, ids: Tensor, mask: Tensor | None = None, token_types: Tensor | None = None) -> Tensor:
+        """Read texts.
+
+        Args:
+            ids: (B, S) int64.
+            mask: (B, S) boolean.
+            token_types: (B, S) int64, all 0 unless given.
+
+        Returns:
+            Hidden states (B, S, D).
+
+        Raises:
+            UnsupportedError: the model has no encoder, or no token types.
+            InputTooLongError: S exceeds ``max_positions``.
+            RequestError: ids, mask or token types have the wrong shape or type.
+        """
+        if self.encoder is None:
+            raise UnsupportedError("this model has no encoder", remedy="Use decode: it is a decoder-only model.")
+        if token_types is not None and self.encoder.embeddings.token_types is None:
+            raise UnsupportedError("this model has no token types", remedy="Leave token_types out.")
+        self._check(ids, mask, token_types, length=ids.shape[-1])
+        hidden: Tensor = self.encoder(self.token_embedding(ids), mask=mask, token_types=token_types)
+        return hidden
+
+    def decode(
+        self,
+        ids: Tensor,
+        memory: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        mask: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> Tensor:
+        """Read target texts, each token seeing itself and what came before.
+
+        Args:
+            ids: (B, T) int64.
+            memory: (B, S, D) from ``encode``, where the model has an encoder; a cache reads it once.
+            memory_mask: (B, S) boolean.
+            mask: (B, T) boolean. Padding after the last token needs none: earlier tokens never see it.
+            cache: from ``new_cache``; the tokens it holds precede these, and these are added to it.
+
+        Returns:
+            Hidden states (B, T, D).
+
+        Raises:
+            UnsupportedError: the model has no decoder, or memory is given to one that reads none.
+            InputTooLongError: the tokens exceed ``max_positions`` or the cache.
+            RequestError: memory is missing, or a tensor has the wrong shape or type.
+        """
+        if self.decoder is None:
+            raise UnsupportedError("this model has no decoder", remedy="Use encode: it is an encoder-only model.")
+        if self.encoder is None and memory is not None:
+            raise UnsupportedError("this model reads no memory: it has no encoder", remedy="Leave memory out.")
+        if self.encoder is not None and memory is None:
+            raise RequestError("the decoder needs memory", remedy="Give memory=model.encode(source_ids, source_mask).")
+        past = 0 if cache is None else cache.length
+        self._check(ids, mask, length=past + ids.shape[-1])
+        hidden: Tensor = self.decoder(
+            self.token_embedding(ids), mask=mask, memory=memory, memory_mask=memory_mask, cache=cache
+        )
+        return hidden
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Hidden states (..., D) -> logits over the vocabulary (..., V).
+
+        Raises:
+            UnsupportedError: the model has no language-model head.
+        """
+        if self.output is None:
+            raise UnsupportedError(
+                "this model has no language-model head", remedy="Give its spec an output, and train it."
+            )
+        logits: Tensor = self.output(hidden, self.token_embedding.weight)
+        return logits
+
+    def new_cache(self, batch_size: int, max_length: int) -> KeyValueCache:
+        """Room for keys and values of ``batch_size`` texts of up to ``max_length`` tokens, for ``decode``.
+
+        Raises:
+            UnsupportedError: the model has no decoder.
+        """
+        if self.decoder is None:
+            raise UnsupportedError("this model has no decoder, and so no cache", remedy="Use encode without one.")
+        weight = self.token_embedding.weight
+        return self.decoder.new_cache(batch_size, max_length, dtype=weight.dtype, device=weight.device)
+
+    def _check(self, ids: Tensor, *shaped_alike: Tensor | None, length: int) -> None:
+        """Refuse what would fail deep inside, or be answered wrongly; looks at shapes and types only."""
+        if ids.dim() != 2 or ids.dtype != torch.int64:
+            raise RequestError(
+                f"ids must be int64 of shape (texts, tokens), not {ids.dtype} of shape {tuple(ids.shape)}",
+                remedy="Pad texts of unequal length into one tensor, and give a mask.",
+            )
+        for tensor in shaped_alike:
+            if tensor is not None and tensor.shape != ids.shape:
+                raise RequestError(
+                    f"mask and token types must have the shape of ids, {tuple(ids.shape)}; "
+                    f"{tuple(tensor.shape)} was given",
+                    remedy="Give one value for each token.",
+                )
+        limit = self.max_positions
+        if limit is not None and length > limit:
+            raise InputTooLongError(
+                f"a text of {length} tokens was given; the model takes {limit}",
+                remedy="Shorten or split the text, or train a model with more positions.",
+            )

@@ -1,0 +1,115 @@
+"""Multi-head attention (Vaswani et al. 2017, §3.2), always through PyTorch's fused kernel."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from heedful.nn.cache import LayerCache
+from heedful.nn.masks import AttentionMask
+from heedful.nn.positions import Rotation
+
+
+class AttentionKernel(nn.Module):
+    """softmax(Q Kᵀ / √K + mask) V. A query that may look at nothing gets zeros."""
+
+    def __init__(self, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = dropout
+
+    def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: AttentionMask) -> Tensor:
+        """Query (B, H, T, K), keys and values (B, G, S, K), G dividing H -> (B, H, T, K).
+
+        Head h reads key/value head h // (H / G).
+        """
+        return F.scaled_dot_product_attention(
+            query,
+            keys,
+            values,
+            attn_mask=mask.scores,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=mask.is_causal,
+            enable_gqa=query.shape[1] != keys.shape[1],
+        )
+
+
+class Attention(nn.Module):
+    """What self- and cross-attention share: four projections around the kernel.
+
+    ``num_kv_heads`` below ``num_heads`` lets groups of query heads share keys and values: grouped-query
+    attention (Ainslie et al. 2023), or multi-query with one (Shazeer 2019).
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        *,
+        num_kv_heads: int | None = None,
+        head_dim: int | None = None,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.num_kv_heads = num_kv_heads or num_heads
+        self.head_dim = head_dim or d_model // num_heads
+        self.query = nn.Linear(d_model, self.num_heads * self.head_dim, bias=bias)
+        self.key = nn.Linear(d_model, self.num_kv_heads * self.head_dim, bias=bias)
+        self.value = nn.Linear(d_model, self.num_kv_heads * self.head_dim, bias=bias)
+        self.kernel = AttentionKernel(dropout=dropout)
+        self.output = nn.Linear(self.num_heads * self.head_dim, d_model, bias=bias)
+
+    def _split(self, projected: Tensor, num_heads: int) -> Tensor:
+        """(B, T, heads · K) -> (B, heads, T, K)."""
+        batch, length, _ = projected.shape
+        return projected.view(batch, length, num_heads, self.head_dim).transpose(1, 2)
+
+    def _project_query(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, H, T, K)."""
+        return self._split(self.query(x), self.num_heads)
+
+    def _project_keys_values(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S, D) -> keys and values (B, G, S, K), G key/value heads."""
+        return (
+            self._split(self.key(source), self.num_kv_heads),
+            self._split(self.value(source), self.num_kv_heads),
+        )
+
+    def _attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: AttentionMask) -> Tensor:
+        """Heads -> (B, T, D)."""
+        mixed: Tensor = self.kernel(query, keys, values, mask)
+        output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return output
+
+
+class SelfAttention(Attention):
+    """Tokens look at each other."""
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: AttentionMask,
+        *,
+        rotation: Rotation | None = None,
+        cache: LayerCache | None = None,
+    ) -> Tensor:
+        """(B, T, D) -> (B, T, D); with a cache, S - T earlier tokens are looked at too."""
+        query, (keys, values) = self._project_query(x), self._project_keys_values(x)
+        if rotation is not None:
+            query, keys = rotation.apply(query), rotation.apply(keys)
+        if cache is not None:
+            keys, values = cache.append(keys, values)
+        return self._attend(query, keys, values, mask)
+
+
+class CrossAttention(Attention):
+    """Tokens of a decoder look at an encoder's output, the memory."""
+
+    def forward(self, x: Tensor, mask: AttentionMask, *, memory: Tensor, cache: LayerCache | None = None) -> Tensor:
+        """(B, T, D) and memory (B, S, D) -> (B, T, D); a cache projects the memory once and keeps it."""
+        if cache is None:
+            keys, values = self._project_keys_values(memory)
+        else:
+            keys, values = cache.memory = cache.memory or self._project_keys_values(memory)
+        return self._attend(self._project_query(x), keys, values, mask)

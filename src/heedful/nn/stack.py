@@ -1,0 +1,113 @@
+"""A stack of layers: an encoder, or a decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from heedful.nn.cache import KeyValueCache
+from heedful.nn.embeddings import Embeddings
+from heedful.nn.layer import Layer
+from heedful.nn.masks import padding_mask, self_attention_mask
+from heedful.nn.positions import AlibiBias, RelativeBias, RotaryPositions, token_positions
+
+
+class Stack(nn.Module):
+    """Embeddings, layers, final norm; relative positions are worked out once for all layers."""
+
+    def __init__(
+        self,
+        *,
+        embeddings: Embeddings,
+        layers: Iterable[Layer],
+        norm: nn.Module | None = None,
+        rotary: RotaryPositions | None = None,
+        relative_bias: RelativeBias | AlibiBias | None = None,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        layers = list(layers)
+        self.embeddings = embeddings
+        self.layers = nn.ModuleList(layers)
+        self.norm = nn.Identity() if norm is None else norm
+        self.rotary = rotary
+        self.relative_bias = relative_bias
+        self.causal = causal
+        self._windows = [layer.window for layer in layers]
+
+    def forward(
+        self,
+        tokens: Tensor,
+        *,
+        mask: Tensor | None = None,
+        token_types: Tensor | None = None,
+        memory: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> Tensor:
+        """Token vectors -> hidden states.
+
+        Args:
+            tokens: (B, T, D).
+            mask: (B, T) boolean, True at real tokens; None where all are.
+            token_types: (B, T) int64.
+            memory: (B, S, D), what cross-attention looks at.
+            memory_mask: (B, S) boolean.
+            cache: holds the tokens before these; these are added to it.
+
+        Returns:
+            (B, T, D).
+        """
+        query_length, device, dtype = tokens.shape[1], tokens.device, tokens.dtype
+        if cache is not None:
+            mask = cache.extend(query_length, mask)
+        key_length = query_length if cache is None else cache.length
+
+        positions = token_positions(query_length, key_length, mask=mask, device=device)
+        rotation = None if self.rotary is None else self.rotary(positions, dtype)
+        bias = (
+            None
+            if self.relative_bias is None
+            else self.relative_bias(query_length, key_length, dtype=dtype, device=device)
+        )
+        masks = {
+            window: self_attention_mask(
+                query_length,
+                key_length,
+                causal=self.causal,
+                window=window,
+                mask=mask,
+                bias=bias,
+                device=device,
+            )
+            for window in set(self._windows)
+        }
+        memory_visible = padding_mask(memory_mask)
+
+        x = self.embeddings(tokens, positions, token_types)
+        caches = [None] * len(self.layers) if cache is None else cache.layers
+        for layer, window, layer_cache in zip(self.layers, self._windows, caches, strict=True):
+            x = layer(
+                x,
+                masks[window],
+                rotation=rotation,
+                memory=memory,
+                memory_mask=memory_visible,
+                cache=layer_cache,
+            )
+        output: Tensor = self.norm(x)
+        return output
+
+    def new_cache(self, batch_size: int, max_length: int, *, dtype: torch.dtype, device: torch.device) -> KeyValueCache:
+        """Room for ``max_length`` tokens of ``batch_size`` texts."""
+        attentions = (cast("Layer", layer).self_attention for layer in self.layers)
+        return KeyValueCache(
+            [(0, 0) if attention is None else (attention.num_kv_heads, attention.head_dim) for attention in attentions],
+            batch_size=batch_size,
+            max_length=max_length,
+            dtype=dtype,
+            device=device,
+        )
