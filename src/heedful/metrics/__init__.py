@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from heedful.metrics.bootstrap import Statistics, bootstrap
 from heedful.metrics.calibration import fit_temperature
 from heedful.metrics.classification import (
     CLASSIFICATION_METRICS,
     MULTI_LABEL_METRICS,
     ClassificationStatistics,
     ClassificationTally,
+    classification_statistics,
     compute_metrics,
 )
 from heedful.metrics.metric import Direction, Metric, MetricValue, Unit, readable
 from heedful.metrics.ranking import auroc
+from heedful.metrics.resampling import Statistics, bootstrap
 from heedful.metrics.tables import ClassScores, confusion_matrix, most_confused, per_class_table
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Unit",
     "auroc",
     "bootstrap",
+    "classification_statistics",
     "compute_metrics",
     "confusion_matrix",
     "fit_temperature",

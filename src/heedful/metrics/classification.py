@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from heedful.errors import DataError
-from heedful.metrics.bootstrap import bootstrap
 from heedful.metrics.metric import Floats, Metric, MetricValue
+from heedful.metrics.resampling import bootstrap
 from heedful.metrics.tables import Booleans, Integers, Labels, occurrences, ratio, require_classes
 
 NUM_BINS = 15
@@ -182,7 +182,19 @@ def compute_metrics(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> dict[str, MetricValue]:
-    """Compute every metric of ``registry`` with its percentile bootstrap interval (see ``bootstrap``).
+    """Compute every metric of ``registry`` with its percentile bootstrap interval, by name.
+
+    The data are those of ``classification_statistics``, the other options those of ``bootstrap``, and so are
+    the errors.
+    """
+    statistics = classification_statistics(labels, probabilities, threshold=threshold)
+    return bootstrap(registry, statistics, resamples=resamples, seed=seed, confidence=confidence)
+
+
+def classification_statistics(
+    labels: Labels, probabilities: npt.NDArray[np.floating[Any]], *, threshold: float = 0.5
+) -> ClassificationStatistics:
+    """What each example adds to the metrics.
 
     ``labels`` is (N,) int64 where an example has one label, and the prediction is the most probable class;
     or (N, C) bool where it may have several, and a label is predicted where its probability reaches
@@ -194,10 +206,8 @@ def compute_metrics(
     _require_agreement(labels, probabilities)
     exact = probabilities.astype(np.float64)
     if labels.ndim == 2:
-        statistics = _multi_label(cast(Booleans, labels), exact, threshold)
-    else:
-        statistics = _single_label(labels.astype(np.int64), exact)
-    return bootstrap(registry, statistics, resamples=resamples, seed=seed, confidence=confidence)
+        return _multi_label(labels.astype(np.bool_), exact, threshold)
+    return _single_label(labels.astype(np.int64), exact)
 
 
 def _require_agreement(labels: Labels, probabilities: npt.NDArray[np.floating[Any]]) -> None:

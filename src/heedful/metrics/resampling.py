@@ -83,9 +83,7 @@ def _resamples(num_examples: int, resamples: int, seed: int) -> Iterator[Floats]
         yield counts.reshape(rows, num_examples).astype(np.float64)
 
 
-def _interval(
-    value: float, resampled: list[Floats], confidence: float
-) -> tuple[float, float] | tuple[None, None]:
+def _interval(value: float, resampled: list[Floats], confidence: float) -> tuple[float, float] | tuple[None, None]:
     if not resampled:
         return None, None
     ends = ((1 - confidence) / 2, (1 + confidence) / 2)
