@@ -1,3 +1,49 @@
-"""heedful."""
+"""heedful: Transformers that pay attention, and show you where.
+
+The names below load on first use, so that ``import heedful`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0.dev0"
+
+if TYPE_CHECKING:
+    from heedful.checkpoint import load_model
+    from heedful.evaluation import Evaluation, evaluate
+    from heedful.tasks import Classification, TextClassifier, load
+    from heedful.training import Run, train
+
+_HOMES = {
+    "Classification": "heedful.tasks",
+    "Evaluation": "heedful.evaluation",
+    "Run": "heedful.training",
+    "TextClassifier": "heedful.tasks",
+    "evaluate": "heedful.evaluation",
+    "load": "heedful.tasks",
+    "load_model": "heedful.checkpoint",
+    "train": "heedful.training",
+}
+
+__all__ = [
+    "Classification",
+    "Evaluation",
+    "Run",
+    "TextClassifier",
+    "evaluate",
+    "load",
+    "load_model",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'heedful' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -57,3 +57,11 @@ class UnsupportedError(RequestError):
 
 class JobError(HeedfulError):
     """The request was right, yet the job failed (disk full, loss not finite, ...)."""
+
+
+class StoppedError(HeedfulError):
+    """A signal stopped the job; what it had is saved."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -1,0 +1,105 @@
+"""A model folder: config.json, model.safetensors, tokenizer.json, task.json, README.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from heedful.checkpoint.atomic import replace_files
+from heedful.checkpoint.weights import WEIGHTS_FILE, assign_weights, read_weights, save_weights
+from heedful.errors import CheckpointError
+from heedful.model import Transformer, TransformerSpec, build, parse_spec
+from heedful.text import Tokenizer
+
+CONFIG_FILE = "config.json"
+TASK_FILE = "task.json"
+README_FILE = "README.md"
+FORMAT_VERSION = 1
+MAX_JSON_BYTES = 10_000_000
+MODEL_PREFIX = "model."
+"""Of the Transformer's weights in model.safetensors; beside them stand those of the job's head."""
+
+
+def save_folder(
+    folder: Path, *, spec: TransformerSpec, network: nn.Module, tokenizer: Tokenizer, card: str, readme: str
+) -> None:
+    """Write a model folder; what was there stays whole until the new files are complete.
+
+    Args:
+        network: holds the Transformer as ``model`` and whatever the job adds to it.
+        card: the content of ``task.json``.
+
+    Raises:
+        JobError: the disk is full.
+        OutputError: the folder cannot be written to.
+    """
+    config = {"format_version": FORMAT_VERSION, "spec": spec.model_dump(mode="json")}
+    with replace_files(folder) as staging:
+        (staging / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        (staging / TASK_FILE).write_text(card + "\n", encoding="utf-8")
+        (staging / README_FILE).write_text(readme, encoding="utf-8")
+        tokenizer.save(staging)
+        save_weights(network, staging / WEIGHTS_FILE)
+
+
+def read_spec(folder: Path) -> TransformerSpec:
+    """The spec in a model folder's ``config.json``.
+
+    Raises:
+        CheckpointError: the file is missing, not ours, or of a later format.
+        SpecError: the spec in it is impossible.
+    """
+    config = read_json(folder / CONFIG_FILE)
+    version = config.get("format_version")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE} has format_version {version!r}, not {FORMAT_VERSION}",
+            remedy="Only model folders written by heedful load; a later heedful may be needed.",
+        )
+    return parse_spec(config.get("spec", {}))
+
+
+def read_network(folder: Path, network: nn.Module) -> None:
+    """Load the weights of a model folder into ``network``, strictly."""
+    assign_weights(network, read_weights(folder / WEIGHTS_FILE), source=str(folder))
+
+
+def load_model(folder: str | Path) -> Transformer:
+    """The bare Transformer of a model folder, in evaluation mode; the head of its job is left out.
+
+    Raises:
+        CheckpointError: the folder is missing, incomplete or inconsistent.
+    """
+    folder = Path(folder)
+    model = build(read_spec(folder))
+    tensors = {
+        name.removeprefix(MODEL_PREFIX): tensor
+        for name, tensor in read_weights(folder / WEIGHTS_FILE).items()
+        if name.startswith(MODEL_PREFIX)
+    }
+    assign_weights(model, tensors, source=str(folder))
+    return model.eval()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object of bounded size.
+
+    Raises:
+        CheckpointError: the file is missing, too large, or holds no JSON object.
+    """
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path} does not exist", remedy="Give the folder of a run, such as runs/banking77."
+        )
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise CheckpointError(f"{path} is larger than {MAX_JSON_BYTES:,} bytes")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}", remedy="Save the model again.") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} holds a JSON {type(data).__name__}, not an object")
+    return data

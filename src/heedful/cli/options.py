@@ -1,0 +1,24 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from heedful.data import Columns
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
+TextColumn = Annotated[str | None, typer.Option(help="Name of the column with the text.")]
+PairColumn = Annotated[str | None, typer.Option(help="Name of the column with the second text of a pair.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Name of the column with the label.")]
+OnBadRow = Annotated[
+    str, typer.Option(help="error: stop at a row that cannot be used; skip: leave it out and count it.")
+]
+
+
+def renamed(columns: Columns, text: str | None, pair: str | None, label: str | None) -> Columns:
+    """``columns`` with the names that were given on the command line."""
+    given = {"text": text, "pair": pair, "label": label}
+    return columns.model_copy(update={name: value for name, value in given.items() if value is not None})

@@ -1,0 +1,83 @@
+"""What a job offers: to the user ``predict`` and ``save``, to the one trainer ``loss`` and a target count."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from heedful.data import Columns, Example, ExampleReader, ExampleStore, OnBadRow
+from heedful.metrics import ClassScores, Metric, MetricValue
+from heedful.text import Tokenizer
+
+
+class Batch(Protocol):
+    """Tensors of a few examples, and what they weigh."""
+
+    num_tokens: int
+    """Real tokens."""
+    num_cells: int
+    """Real tokens and padding."""
+    num_targets: float
+    """What the sum of the losses is divided by."""
+
+
+B = TypeVar("B", bound=Batch)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """How well a task did on labelled examples. C classes."""
+
+    metrics: dict[str, MetricValue]
+    num_examples: int
+    classes: tuple[str, ...] = ()
+    per_class: tuple[ClassScores, ...] = ()
+    confusion: NDArray[np.integer[Any]] | None = None
+    """(C, C), row = the true class, column = the predicted one."""
+    notes: tuple[str, ...] = ()
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+class Task(ABC, Generic[B]):
+    """A network, its tokenizer and what the job needs."""
+
+    job: ClassVar[str]
+    network: nn.Module
+    """Everything that is trained and saved, as one module."""
+    tokenizer: Tokenizer
+    metrics: Mapping[str, Metric]
+    main_metric: str
+    """The metric of ``metrics`` that chooses the best state of a run, unless the recipe names another."""
+
+    @abstractmethod
+    def lengths(self, store: ExampleStore) -> np.ndarray:
+        """Tokens of each example as the network will see it, int32 (N,)."""
+
+    @abstractmethod
+    def collate(self, examples: Sequence[Example]) -> B:
+        """Make labelled examples into a batch on the network's device."""
+
+    @abstractmethod
+    def loss(self, batch: B) -> Tensor:
+        """The sum of the losses over the batch's targets, a scalar with gradient."""
+
+    @abstractmethod
+    def read(
+        self, source: str | Path, *, columns: Columns | None = None, on_bad_row: OnBadRow = OnBadRow.ERROR
+    ) -> ExampleReader:
+        """Labelled examples of a source, by the columns of the training data unless others are given."""
+
+    @abstractmethod
+    def assess(self, store: ExampleStore, *, resamples: int = 1000) -> Assessment:
+        """Answer the labelled examples of ``store`` and compute the metrics, with intervals by ``resamples``."""
+
+    @abstractmethod
+    def save(self, folder: str | Path) -> None:
+        """Write a model folder that :func:`heedful.load` reads; what was there stays whole until the new is."""

@@ -1,0 +1,20 @@
+"""Text classification."""
+
+from __future__ import annotations
+
+from heedful.tasks.classification.classifier import Classification, TextClassifier
+from heedful.tasks.classification.create import create_classifier
+from heedful.tasks.classification.settings import (
+    ClassificationSettings,
+    ClassifierCard,
+    ObjectiveSettings,
+)
+
+__all__ = [
+    "Classification",
+    "ClassificationSettings",
+    "ClassifierCard",
+    "ObjectiveSettings",
+    "TextClassifier",
+    "create_classifier",
+]

@@ -1,0 +1,437 @@
+"""Text classification: one label, several labels, or a pair of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from heedful.checkpoint import TASK_FILE, read_json, read_network, read_spec, save_folder
+from heedful.data import (
+    Columns,
+    Example,
+    ExampleReader,
+    ExampleStore,
+    LabelKind,
+    OnBadRow,
+    read_examples,
+    token_budget_batches,
+)
+from heedful.errors import CheckpointError, DataError
+from heedful.metrics import (
+    CLASSIFICATION_METRICS,
+    MULTI_LABEL_METRICS,
+    Metric,
+    auroc,
+    compute_metrics,
+    confusion_matrix,
+    fit_temperature,
+    per_class_table,
+)
+from heedful.model import ClassificationHead, Transformer, build, build_head
+from heedful.settings import nearest, parse
+from heedful.tasks.base import Assessment, Task
+from heedful.tasks.classification.batch import ClassificationBatch, stack_windows
+from heedful.tasks.classification.card import model_card
+from heedful.tasks.classification.settings import ClassifierCard, ObjectiveSettings
+from heedful.text import FittedText, Tokenizer, fit
+
+PREDICTION_TOKENS = 4096
+"""Token budget of a batch where nothing is differentiated."""
+STREAM_CHUNK = 4096
+"""Texts that a stream looks ahead to sort them by length."""
+IGNORED = -100
+"""The target of a text whose label is out of scope: it adds nothing to the loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The answer for one text."""
+
+    label: str | None
+    """The most probable label; None where the classifier abstains, or where no label of several applies."""
+    score: float
+    """Probability of the most probable label, in [0, 1], whether or not it is given."""
+    scores: dict[str, float]
+    """Probability of every label, most probable first; they sum to 1 unless a text may have several."""
+    labels: tuple[str, ...] = ()
+    """All labels given: one, or any number where a text may have several."""
+    cut_tokens: int = 0
+    """Tokens of the text that the network did not see."""
+    windows: int = 1
+    """Windows of the text whose logits were averaged."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Logits of N texts, and what was done to fit them in."""
+
+    logits: NDArray[np.float64]
+    """(N, C), not divided by the temperature."""
+    cut_tokens: NDArray[np.int64]
+    windows: NDArray[np.int64]
+    num_tokens: int
+    num_cells: int
+
+
+class TextClassifier(Task[ClassificationBatch]):
+    """A Transformer with a classification head, its tokenizer and its labels."""
+
+    job: ClassVar[str] = "classification"
+
+    def __init__(
+        self,
+        model: Transformer,
+        head: ClassificationHead,
+        tokenizer: Tokenizer,
+        card: ClassifierCard,
+        objective: ObjectiveSettings | None = None,
+    ) -> None:
+        self.model = model
+        self.head = head
+        self.network = nn.ModuleDict({"model": model, "head": head})
+        self.tokenizer = tokenizer
+        self.card = card
+        self.objective = objective or ObjectiveSettings()
+        self.class_weights: Tensor | None = None
+        self._index = {label: index for index, label in enumerate(card.labels)}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, in the order of the logits."""
+        return self.card.labels
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have several labels."""
+        return self.card.label_kind is LabelKind.MULTI
+
+    @property
+    def metrics(self) -> dict[str, Metric]:  # type: ignore[override]
+        registry = MULTI_LABEL_METRICS if self.multi_label else CLASSIFICATION_METRICS
+        return {metric.name: metric for metric in registry}
+
+    @property
+    def main_metric(self) -> str:  # type: ignore[override]
+        return "micro_f1" if self.multi_label else "accuracy"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    # Answers
+
+    def predict(self, texts: Sequence[str] | Sequence[tuple[str, str]]) -> list[Classification]:
+        """Classify texts, or pairs of texts.
+
+        Raises:
+            DataError: a text is empty.
+            InputTooLongError: a text is longer than the model takes and ``long_input`` is ``error``.
+        """
+        examples = []
+        for number, entry in enumerate(texts, 1):
+            text, pair = (entry, None) if isinstance(entry, str) else entry
+            if not text.strip():
+                raise DataError(f"text {number} is empty", remedy="Leave empty texts out.")
+            examples.append(Example(text, pair, (), number))
+        return self.classify(examples)
+
+    def predict_stream(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Classification]]:
+        """Classify a stream in flat memory; answers come in the order of the examples."""
+        iterator = iter(examples)
+        while chunk := list(islice(iterator, STREAM_CHUNK)):
+            yield from zip(chunk, self.classify(chunk), strict=True)
+
+    def classify(self, examples: Sequence[Example]) -> list[Classification]:
+        """Classify examples; labels they carry are not looked at."""
+        scored = self.score(examples)
+        probabilities = self.probabilities(scored.logits)
+        rows = zip(probabilities, scored.cut_tokens.tolist(), scored.windows.tolist(), strict=True)
+        return [self._answer(*row) for row in rows]
+
+    def _answer(self, probabilities: NDArray[np.float64], cut_tokens: int, windows: int) -> Classification:
+        order = np.argsort(-probabilities, kind="stable")
+        scores = {self.labels[index]: float(probabilities[index]) for index in order}
+        score = float(probabilities[order[0]])
+        if self.multi_label:
+            given = tuple(label for label, value in scores.items() if value >= self.card.threshold)
+        else:
+            given = () if score < (self.card.abstain_below or 0) else (self.labels[order[0]],)
+        return Classification(given[0] if given else None, score, scores, given, cut_tokens, windows)
+
+    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated probabilities (N, C) of logits (N, C)."""
+        scaled = torch.from_numpy(logits) / self.card.temperature
+        scores = scaled.sigmoid() if self.multi_label else scaled.softmax(-1)
+        return np.asarray(scores.numpy())
+
+    def score(self, examples: Sequence[Example]) -> Scored:
+        """Logits of examples; those of a text's windows are averaged."""
+        texts = self._windows(examples)
+        windows = [window for fitted in texts for window in fitted.windows]
+        owner = np.repeat(np.arange(len(texts)), [len(fitted.windows) for fitted in texts])
+        totals = np.zeros((len(texts), len(self.labels)))
+        lengths = np.array([len(window.ids) for window in windows], dtype=np.int32)
+        num_cells = 0
+        self.network.eval()
+        with torch.inference_mode():
+            for rows in token_budget_batches(lengths, PREDICTION_TOKENS, shuffle=False):
+                stacked = stack_windows([[windows[row]] for row in rows], self._pad_id, self.device)
+                ids, mask, token_types, _, _ = stacked
+                logits = self._logits(ids, mask, token_types)
+                np.add.at(totals, owner[rows], logits.double().cpu().numpy())
+                num_cells += ids.numel()
+        counts = np.bincount(owner, minlength=len(texts))
+        return Scored(
+            logits=totals / np.maximum(counts, 1)[:, None],
+            cut_tokens=np.array([fitted.cut_tokens for fitted in texts], dtype=np.int64),
+            windows=counts,
+            num_tokens=int(lengths.sum()),
+            num_cells=num_cells,
+        )
+
+    def _windows(self, examples: Sequence[Example]) -> list[FittedText]:
+        pairs = [example.pair for example in examples]
+        encodings = self.tokenizer.encode_batch(
+            [example.text for example in examples],
+            None if self.card.columns.pair is None else [pair or "" for pair in pairs],
+        )
+        return [fit(encoding, self.card.max_length, self.card.long_input) for encoding in encodings]
+
+    def _logits(self, ids: Tensor, mask: Tensor, token_types: Tensor | None) -> Tensor:
+        """Logits (R, C) of rows (R, S)."""
+        logits: Tensor = self.head(self.model.encode(ids, mask, token_types), mask)
+        return logits
+
+    @property
+    def _pad_id(self) -> int:
+        return self.tokenizer.special.pad or 0
+
+    # Learning
+
+    def lengths(self, store: ExampleStore) -> NDArray[np.int32]:
+        """Tokens of each example as the network sees it, over all its windows, int32 (N,)."""
+        sizes = [
+            sum(len(window.ids) for window in fitted.windows)
+            for chunk in _chunks(store)
+            for fitted in self._windows(chunk)
+        ]
+        return np.array(sizes, dtype=np.int32)
+
+    def collate(self, examples: Sequence[Example]) -> ClassificationBatch:
+        """Make labelled examples into a batch.
+
+        Raises:
+            DataError: an example has a label that the classifier does not know.
+        """
+        texts = self._windows(examples)
+        ids, mask, token_types, hideable, owner = stack_windows(
+            [fitted.windows for fitted in texts], self._pad_id, self.device
+        )
+        targets = torch.from_numpy(self.targets(examples)).to(self.device)
+        return ClassificationBatch(
+            ids=ids,
+            mask=mask,
+            token_types=token_types,
+            hideable=hideable,
+            owner=owner,
+            targets=targets,
+            num_targets=self._weigh(targets),
+            num_tokens=int(mask.sum()),
+        )
+
+    def loss(self, batch: ClassificationBatch) -> Tensor:
+        """Sum over texts of the cross-entropy (of the mean binary one where there are several labels).
+
+        In training, with ``objective.consistency`` α > 0, it is that of two passes with independent dropout,
+        averaged, plus α times the symmetric Kullback-Leibler divergence of their answers (Liang et al. 2021,
+        R-Drop, equations 1 to 3, halved).
+        """
+        weight = self.objective.consistency if self.network.training else 0.0
+        logits = self._batch_logits(batch)
+        if not weight:
+            return self._cross_entropy(logits, batch.targets)
+        again = self._batch_logits(batch)
+        fit_both = self._cross_entropy(logits, batch.targets) + self._cross_entropy(again, batch.targets)
+        return 0.5 * fit_both + weight * self._divergence(logits, again, batch.targets)
+
+    def _batch_logits(self, batch: ClassificationBatch) -> Tensor:
+        """Logits (B, C) of a batch; those of a text's windows are averaged."""
+        logits = self._logits(self._hide_tokens(batch), batch.mask, batch.token_types)
+        if batch.owner is None:
+            return logits
+        sums = logits.new_zeros(len(batch.targets), logits.shape[-1]).index_add(0, batch.owner, logits)
+        return sums / torch.bincount(batch.owner, minlength=len(sums))[:, None]
+
+    def _cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        smoothing = self.objective.label_smoothing
+        if self.multi_label:
+            smoothed = targets * (1 - smoothing) + smoothing / 2
+            losses = F.binary_cross_entropy_with_logits(
+                logits, smoothed.to(logits.dtype), reduction="sum", pos_weight=self.class_weights
+            )
+            return losses / logits.shape[-1]
+        return F.cross_entropy(
+            logits,
+            targets,
+            weight=self.class_weights,
+            label_smoothing=smoothing,
+            ignore_index=IGNORED,
+            reduction="sum",
+        )
+
+    def _divergence(self, logits: Tensor, again: Tensor, targets: Tensor) -> Tensor:
+        """Sum over texts of the symmetric divergence between two answers (B, C) to the same texts."""
+        if self.multi_label:
+            # (p - q)(log p - log q) summed over yes and no is (p - q) times the difference of the logits.
+            return 0.5 * ((logits.sigmoid() - again.sigmoid()) * (logits - again)).sum() / logits.shape[-1]
+        inside = targets != IGNORED
+        one, two = logits[inside].log_softmax(-1), again[inside].log_softmax(-1)
+        return 0.5 * ((one.exp() - two.exp()) * (one - two)).sum()
+
+    def _weigh(self, targets: Tensor) -> float:
+        if self.multi_label:
+            return float(len(targets))
+        kept = targets[targets != IGNORED]
+        return float(len(kept) if self.class_weights is None else self.class_weights[kept].sum())
+
+    def _hide_tokens(self, batch: ClassificationBatch) -> Tensor:
+        rate, mask_id = self.objective.token_dropout, self.tokenizer.special.mask
+        if not (self.network.training and rate) or mask_id is None:
+            return batch.ids
+        hidden = torch.rand(batch.ids.shape, device=batch.ids.device) < rate
+        return batch.ids.masked_fill(hidden & batch.hideable, mask_id)
+
+    def targets(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+        """Label numbers (N,), ``IGNORED`` where out of scope; or (N, C) of 0 and 1 with several labels a text.
+
+        Raises:
+            DataError: an example has a label that the classifier does not know, or none.
+        """
+        for example in examples:
+            self._check_labels(example)
+        if self.multi_label:
+            several = np.zeros((len(examples), len(self.labels)), dtype=np.int64)
+            for row, example in enumerate(examples):
+                several[row, [self._index[label] for label in example.labels]] = 1
+            return several
+        return np.array([self._index.get(example.labels[0], IGNORED) for example in examples], dtype=np.int64)
+
+    def _check_labels(self, example: Example) -> None:
+        for label in example.labels:
+            if label not in self._index and label != self.card.out_of_scope:
+                raise DataError(
+                    f"row {example.row} has the label {label!r}, which this classifier never learnt",
+                    remedy=f"Leave such rows out, or train with them ({nearest(label, self.labels)}).",
+                )
+
+    # Judging
+
+    def read(
+        self, source: str | Path, *, columns: Columns | None = None, on_bad_row: OnBadRow = OnBadRow.ERROR
+    ) -> ExampleReader:
+        """Labelled examples of a source, by the columns of the training data unless others are given."""
+        return read_examples(
+            str(source), columns or self.card.columns, label_kind=self.card.label_kind, on_bad_row=on_bad_row
+        )
+
+    def assess(self, store: ExampleStore, *, resamples: int = 1000) -> Assessment:
+        """Answer the labelled examples of ``store`` and compute the metrics.
+
+        Texts whose label is out of scope enter none of them but ``out_of_scope_auroc``: how well a low score
+        tells them from the others.
+        """
+        logits, targets, notes = self._score_store(store)
+        probabilities = self.probabilities(logits)
+        extra: dict[str, float] = {}
+        if not self.multi_label and (outside := targets == IGNORED).any():
+            extra["out_of_scope_auroc"] = auroc(-probabilities.max(axis=1), outside)
+            notes.append(f"{int(outside.sum()):,} of {len(targets):,} texts are out of scope")
+            probabilities, targets = probabilities[~outside], targets[~outside]
+        labels = targets.astype(np.bool_) if self.multi_label else targets
+        metrics = compute_metrics(
+            self.metrics.values(), labels, probabilities, threshold=self.card.threshold, resamples=resamples
+        )
+        if self.multi_label:
+            predictions, confusion = probabilities >= self.card.threshold, None
+        else:
+            predictions = probabilities.argmax(axis=1)
+            confusion = confusion_matrix(labels, predictions, len(self.labels))
+        return Assessment(
+            metrics=metrics,
+            num_examples=len(labels),
+            classes=self.labels,
+            per_class=per_class_table(labels, predictions, self.labels),
+            confusion=confusion,
+            notes=tuple(notes),
+            extra=extra,
+        )
+
+    def calibrate(self, store: ExampleStore) -> float:
+        """Fit the temperature on held-out examples and keep it on the card."""
+        logits, targets, _ = self._score_store(store)
+        inside = slice(None) if self.multi_label else targets != IGNORED
+        labels = targets.astype(np.bool_) if self.multi_label else targets
+        self.card = self.card.model_copy(
+            update={"temperature": fit_temperature(logits[inside], labels[inside])}
+        )
+        return self.card.temperature
+
+    def _score_store(self, store: ExampleStore) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
+        """Logits (N, C) and targets of a store, and what the reader of a report must know."""
+        parts, targets = [], []
+        for chunk in _chunks(store):
+            targets.append(self.targets(chunk))
+            parts.append(self.score(chunk))
+        cut = sum(int((part.cut_tokens > 0).sum()) for part in parts)
+        windowed = sum(int((part.windows > 1).sum()) for part in parts)
+        tokens, cells = sum(part.num_tokens for part in parts), sum(part.num_cells for part in parts)
+        notes = [f"padding {1 - tokens / cells:.1%} of what was computed"] if cells else []
+        if cut:
+            notes.append(f"{cut:,} texts were cut to {self.card.max_length} tokens")
+        if windowed:
+            notes.append(f"{windowed:,} texts were read in windows of {self.card.max_length} tokens")
+        return np.concatenate([part.logits for part in parts]), np.concatenate(targets), notes
+
+    # Keeping
+
+    def save(self, folder: str | Path) -> None:
+        """Write a model folder; see :func:`heedful.checkpoint.save_folder`."""
+        save_folder(
+            Path(folder),
+            spec=self.model.spec,
+            network=self.network,
+            tokenizer=self.tokenizer,
+            card=self.card.model_dump_json(indent=2),
+            readme=model_card(self.card, self.model, Path(folder).name),
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> TextClassifier:
+        """Read a model folder.
+
+        Raises:
+            CheckpointError: a file is missing or does not fit the others.
+        """
+        card = parse(
+            ClassifierCard, read_json(folder / TASK_FILE), name=str(folder / TASK_FILE), error=CheckpointError
+        )
+        model = build(read_spec(folder))
+        classifier = cls(model, build_head(card.head, model.spec.d_model), Tokenizer.load(folder), card)
+        read_network(folder, classifier.network)
+        classifier.network.eval()
+        return classifier
+
+
+def _chunks(store: ExampleStore) -> Iterator[list[Example]]:
+    for start in range(0, len(store), STREAM_CHUNK):
+        yield store.take(range(start, min(start + STREAM_CHUNK, len(store))))

@@ -1,0 +1,81 @@
+"""A new classifier from data: tokenizer, labels, network."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import torch
+
+from heedful.data import Columns, ExampleStore, LabelKind
+from heedful.errors import DataError, RecipeError
+from heedful.model import ClassificationHeadSpec, UniformSpec, build, build_head
+from heedful.tasks.classification.classifier import TextClassifier
+from heedful.tasks.classification.settings import ClassificationSettings, ClassifierCard
+from heedful.text import Tokenizer, TokenizerSettings
+
+
+def create_classifier(
+    settings: ClassificationSettings,
+    tokenizer: TokenizerSettings,
+    model: UniformSpec,
+    store: ExampleStore,
+    columns: Columns,
+    *,
+    seed: int,
+) -> TextClassifier:
+    """A classifier with random weights for the labels of ``store``, with a tokenizer trained on its texts.
+
+    Raises:
+        DataError: there are fewer than two labels.
+        RecipeError: the model has fewer positions than ``max_length``.
+    """
+    counts = Counter(label for example in store for label in example.labels)
+    counts.pop(settings.out_of_scope or "", None)
+    if len(counts) < 2:
+        found = f"only the label {next(iter(counts))!r}" if counts else "no label"
+        raise DataError(
+            f"the training data holds {found}, and a classifier needs two or more",
+            remedy=f"Check that the column {columns.label!r} is the one with the labels.",
+        )
+    labels = tuple(sorted(counts))
+    trained = Tokenizer.train(
+        (text for example in store for text in (example.text, example.pair) if text), tokenizer
+    )
+    head = ClassificationHeadSpec(
+        num_labels=len(labels), pooling=settings.pooling, dense=settings.dense, dropout=settings.head_dropout
+    )
+    if columns.pair and not model.num_token_types:
+        model = model.model_copy(update={"num_token_types": 2})
+    spec = model.encoder(trained.vocabulary_size)
+    if spec.max_positions is not None and spec.max_positions < settings.max_length:
+        raise RecipeError(
+            f"task.max_length is {settings.max_length}, but the model has {spec.max_positions} positions",
+            remedy="Lower task.max_length or raise model.positions.max_positions.",
+        )
+    card = ClassifierCard(
+        labels=labels,
+        label_kind=settings.labels,
+        columns=columns,
+        max_length=settings.max_length,
+        long_input=settings.long_input,
+        head=head,
+        abstain_below=settings.abstain_below,
+        out_of_scope=settings.out_of_scope,
+    )
+    torch.manual_seed(seed)
+    classifier = TextClassifier(
+        build(spec, seed=seed), build_head(head, spec.d_model), trained, card, settings.objective
+    )
+    if settings.objective.class_weights == "balanced":
+        classifier.class_weights = _balanced(counts, labels, len(store), settings.labels)
+    return classifier
+
+
+def _balanced(
+    counts: Counter[str], labels: tuple[str, ...], num_examples: int, kind: LabelKind
+) -> torch.Tensor:
+    """A weight for each label (C,): N / (C × count), or with several labels a text, negatives over positives."""
+    frequencies = torch.tensor([float(counts[label]) for label in labels])
+    if kind is LabelKind.MULTI:
+        return (num_examples - frequencies).clamp(min=1) / frequencies
+    return frequencies.sum() / (len(labels) * frequencies)

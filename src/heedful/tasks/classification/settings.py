@@ -1,0 +1,95 @@
+"""What classification can be told: the recipe's ``task`` section, and what a saved classifier remembers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from heedful.data import Columns, LabelKind
+from heedful.model import ClassificationHeadSpec, Pooling
+from heedful.settings import Settings
+from heedful.text import LongInput
+
+FORMAT_VERSION = 1
+
+
+class ObjectiveSettings(Settings):
+    """What is minimised in training."""
+
+    label_smoothing: float = Field(
+        0.1, ge=0, lt=1, description="share of the target spread over all labels (Szegedy et al. 2016)"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: a label weighs in inverse proportion to its frequency"
+    )
+    token_dropout: float = Field(
+        0.1, ge=0, lt=1, description="share of the tokens hidden behind the mask token at each training step"
+    )
+    consistency: float = Field(
+        1.0,
+        ge=0,
+        le=100,
+        description="weight of R-Drop: each text is read twice, with other dropout, and the answers must agree",
+    )
+
+
+class ClassificationSettings(Settings):
+    """The ``task`` section of a classification recipe."""
+
+    job: Literal["classification"]
+    labels: Literal[LabelKind.SINGLE, LabelKind.MULTI] = LabelKind.SINGLE
+    out_of_scope: str | None = Field(
+        None, description="a label that is not learnt: evaluation measures how well low confidence detects it"
+    )
+    max_length: int = Field(128, ge=8, le=8192, description="tokens of a text, or of one window of it")
+    long_input: LongInput = LongInput.WINDOW
+    pooling: Pooling = Pooling.MEAN
+    dense: bool = Field(False, description="a dense layer with activation before the output")
+    head_dropout: float = Field(0.1, ge=0, lt=1)
+    calibrate: bool = Field(True, description="fit a temperature on the validation data")
+    abstain_below: float | None = Field(None, gt=0, le=1, description="no label is given below this score")
+    objective: ObjectiveSettings = ObjectiveSettings()
+
+    @model_validator(mode="after")
+    def _one_label_features(self) -> ClassificationSettings:
+        if self.labels is LabelKind.MULTI:
+            for name in ("out_of_scope", "abstain_below"):
+                if getattr(self, name) is not None:
+                    raise ValueError(
+                        f"{name} needs labels: single; with several labels, none is an answer too"
+                    )
+        return self
+
+
+class ClassifierCard(Settings):
+    """``task.json``: everything beside the network and the tokenizer that an answer depends on."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    job: Literal["classification"] = "classification"
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    label_kind: Literal[LabelKind.SINGLE, LabelKind.MULTI] = LabelKind.SINGLE
+    columns: Columns = Columns()
+    max_length: int = Field(ge=8)
+    long_input: LongInput
+    head: ClassificationHeadSpec
+    temperature: float = Field(1.0, gt=0, description="divides the logits (Guo et al. 2017)")
+    threshold: float = Field(
+        0.5, gt=0, lt=1, description="with several labels, the score a label is given at"
+    )
+    abstain_below: float | None = Field(None, gt=0, le=1)
+    out_of_scope: str | None = None
+    results: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="figures of the model card: data set -> metric -> value with interval",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ClassifierCard:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels holds a label twice")
+        if self.head.num_labels != len(self.labels):
+            raise ValueError(
+                f"head.num_labels is {self.head.num_labels}, but there are {len(self.labels)} labels"
+            )
+        return self

@@ -1,0 +1,143 @@
+"""Recipes: one YAML file says everything about a run, ``key=value`` reaches any field of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from heedful.data import Columns, OnBadRow
+from heedful.errors import RecipeError
+from heedful.model import PRESETS, UniformSpec
+from heedful.settings import Settings, nearest, parse
+from heedful.tasks import TaskSettings
+from heedful.text import TokenizerSettings
+from heedful.training.settings import TrainingSettings
+
+MAX_RECIPE_BYTES = 1_000_000
+
+
+class DataSettings(Settings):
+    """Where the examples come from."""
+
+    train: str | tuple[str, ...] = Field(
+        description="file, Hub id, folder, shipped data set, or a list of them"
+    )
+    validation: str | float | None = Field(
+        0.1, description="a source, or the share of the training data held out; null for none"
+    )
+    test: str | None = Field(None, description="evaluated once, after training")
+    columns: Columns = Columns()
+    on_bad_row: OnBadRow = OnBadRow.ERROR
+
+
+class Recipe(Settings):
+    """A whole run."""
+
+    task: TaskSettings
+    data: DataSettings
+    tokenizer: TokenizerSettings
+    model: UniformSpec
+    training: TrainingSettings = TrainingSettings()
+    output: str = Field(description="folder of the run")
+    overwrite: bool = Field(False, description="replace an earlier run in the output folder")
+    seed: int = Field(1, ge=0, lt=2**31)
+
+
+def read_recipe(recipe: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a recipe: a YAML file, the name of a shipped one, or a mapping; then apply ``overrides``.
+
+    Args:
+        overrides: field to value; a field is a dotted path (``training.epochs``), a mapping as the value is
+            merged into what is there.
+
+    Raises:
+        RecipeError: the file is missing or not YAML, or the recipe has faults; all of them are listed.
+    """
+    if isinstance(recipe, Mapping):
+        data, name = copy.deepcopy(dict(recipe)), "the recipe"
+    else:
+        data, name = _load_yaml(find_recipe(recipe)), f"the recipe {recipe}"
+    for key, value in (overrides or {}).items():
+        _override(data, key, value)
+    _expand_preset(data)
+    return parse(Recipe, data, name=name, error=RecipeError)
+
+
+def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
+    """Read the command line's ``key=value`` arguments; values are YAML (``3``, ``null``, ``[a, b]``).
+
+    Raises:
+        RecipeError: an argument has no ``=``, or its value is not YAML.
+    """
+    overrides: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals or not key:
+            raise RecipeError(
+                f"{argument!r} is no override", remedy="Write key=value, such as training.epochs=3."
+            )
+        try:
+            overrides[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise RecipeError(f"the value of {argument!r} is not valid YAML: {error}") from error
+    return overrides
+
+
+def find_recipe(path: str | Path) -> Path:
+    """The file at ``path``, or the shipped recipe of that name."""
+    shipped = Path(__file__).parent.parent / "recipes"
+    for candidate in (Path(path), shipped / f"{path}.yaml"):
+        if candidate.is_file():
+            return candidate
+    names = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
+    raise RecipeError(
+        f"there is no recipe {path}", remedy=f"Give a YAML file, or the name of a shipped recipe: {names}."
+    )
+
+
+def _load_yaml(file: Path) -> dict[str, Any]:
+    if file.stat().st_size > MAX_RECIPE_BYTES:
+        raise RecipeError(f"{file} is larger than a recipe may be ({MAX_RECIPE_BYTES:,} bytes)")
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise RecipeError(f"{file} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise RecipeError(f"{file} holds no recipe", remedy="A recipe is a mapping: task, data, model, ...")
+    return data
+
+
+def _override(data: dict[str, Any], key: str, value: object) -> None:
+    *parents, last = key.split(".")
+    place = data
+    for parent in parents:
+        inner = place.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise RecipeError(f"cannot set {key}: {parent} is {inner!r}, which holds no {last}")
+        place = inner
+    if isinstance(value, Mapping) and isinstance(place.get(last), dict):
+        for inner_key, inner_value in value.items():
+            _override(place[last], str(inner_key), inner_value)
+    else:
+        place[last] = value
+
+
+def _expand_preset(data: dict[str, Any]) -> None:
+    """Replace ``model.preset`` by the numbers it stands for; fields beside it win."""
+    model = data.get("model")
+    if not isinstance(model, dict) or "preset" not in model:
+        return
+    name = model.pop("preset")
+    if name not in PRESETS:
+        raise RecipeError(f"model.preset is {name!r}; {nearest(str(name), PRESETS)}")
+    data["model"] = PRESETS[name].model_dump(mode="json", exclude_unset=True) | model
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The resolved recipe as YAML."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

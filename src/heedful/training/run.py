@@ -1,0 +1,189 @@
+"""A run: from a recipe to a folder with a trained, calibrated and evaluated model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from heedful.checkpoint import replace_files, write_text
+from heedful.data import ExampleStore, read_examples
+from heedful.errors import DataError, OutputError, RecipeError
+from heedful.evaluation import Evaluation, measure
+from heedful.evaluation.plots import save_loss_curves
+from heedful.settings import nearest
+from heedful.tasks import TextClassifier, create_classifier, load
+from heedful.training.interruption import stop_requests
+from heedful.training.log import METRICS_FILE, MetricsLog, read_records
+from heedful.training.progress import ProgressDisplay
+from heedful.training.recipe import Recipe, dump_recipe, read_recipe
+from heedful.training.trainer import Observer, Trainer, TrainingState
+
+RECIPE_FILE = "recipe.yaml"
+LAST_FOLDER = "last"
+EVALUATION_FOLDER = "evaluation"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training run left: the best model, where it lies, and how good it is."""
+
+    task: TextClassifier
+    folder: Path
+    state: TrainingState
+    evaluations: dict[str, Evaluation]
+    """By the name of the data: ``validation``, ``test``; those that there are."""
+
+
+def train(
+    recipe: str | Path | Mapping[str, Any], *, observers: Sequence[Observer] = (), **overrides: Any
+) -> Run:
+    """Train what a recipe describes.
+
+    Args:
+        recipe: a YAML file, the name of a shipped recipe, or a mapping.
+        observers: are told of every step and evaluation, beside the run's own log and progress bar.
+        overrides: fields of the recipe: ``seed=2``, ``training={"epochs": 3}``, ``**{"data.train": path}``.
+
+    Raises:
+        RecipeError, DataError, OutputError: the request was wrong; nothing was written.
+        JobError: the training failed; the best state so far is kept.
+        StoppedError: a signal stopped it; the last state is kept.
+    """
+    resolved = read_recipe(recipe, overrides)
+    folder = Path(resolved.output)
+    check_folder(folder, overwrite=resolved.overwrite)
+    torch.set_num_threads(resolved.training.threads or os.cpu_count() or 1)
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_requests())
+        display = stack.enter_context(ProgressDisplay())
+        data = _open_data(resolved, stack, display)
+        task = _create(resolved, data["train"])
+        _announce(display, task, data)
+        write_text(folder / RECIPE_FILE, dump_recipe(resolved))
+        log = stack.enter_context(MetricsLog(folder / METRICS_FILE, every=resolved.training.log_every))
+        trainer = Trainer(
+            task=task,
+            examples=data["train"],
+            validation=data.get("validation"),
+            settings=resolved.training,
+            seed=resolved.seed,
+            save=lambda which: task.save(folder if which == "best" else folder / LAST_FOLDER),
+            observers=(log, display, *observers),
+        )
+        state = trainer.run(stop)
+        return _finish(resolved, folder, state, data, display)
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse an output folder that cannot be written to, or that holds another run.
+
+    Raises:
+        OutputError: as said; nothing was touched.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file", remedy="Choose another folder with output=...")
+    if (folder / RECIPE_FILE).exists() and not overwrite:
+        raise OutputError(
+            f"{folder} holds another run",
+            remedy="Choose another folder with output=..., or replace that run with overwrite=true.",
+        )
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / RECIPE_FILE).exists():
+        raise OutputError(
+            f"{folder} is not empty and holds no run of ours", remedy="Choose another folder with output=..."
+        )
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(f"{existing} is read-only", remedy="Choose another folder with output=...")
+
+
+def _open_data(recipe: Recipe, stack: ExitStack, display: ProgressDisplay) -> dict[str, ExampleStore]:
+    """The stores of the run by name: ``train``, and ``validation`` and ``test`` where there are."""
+    settings = recipe.data
+    sources = {"train": settings.train, "validation": settings.validation, "test": settings.test}
+    stores = {}
+    for name, source in sources.items():
+        if source is None or isinstance(source, float):
+            continue
+        reader = read_examples(
+            source, settings.columns, label_kind=recipe.task.labels, on_bad_row=settings.on_bad_row
+        )
+        stores[name] = stack.enter_context(ExampleStore(reader))
+        for note in reader.bad_rows.notes:
+            display.say(f"{name} data: {note}")
+    if isinstance(settings.validation, float):
+        whole = stores["train"]
+        held_out = _held_out(len(whole), settings.validation, recipe.seed)
+        for name, wanted in (("train", ~held_out), ("validation", held_out)):
+            stores[name] = stack.enter_context(
+                ExampleStore(example for example, kept in zip(whole, wanted, strict=True) if kept)
+            )
+    return stores
+
+
+def _held_out(count: int, share: float, seed: int) -> np.ndarray:
+    """A boolean array (N,) with ``share`` of its entries True, at least one and not all."""
+    if count < 2:
+        raise DataError(
+            f"the training data hold {count} example, of which none can be held out",
+            remedy="Give more data, or data.validation=null.",
+        )
+    chosen = np.random.default_rng(seed).permutation(count)[: min(count - 1, max(1, round(count * share)))]
+    held_out = np.zeros(count, dtype=np.bool_)
+    held_out[chosen] = True
+    return held_out
+
+
+def _create(recipe: Recipe, examples: ExampleStore) -> TextClassifier:
+    task = create_classifier(
+        recipe.task, recipe.tokenizer, recipe.model, examples, recipe.data.columns, seed=recipe.seed
+    )
+    chosen = recipe.training.select_by
+    if chosen is not None and chosen not in task.metrics:
+        raise RecipeError(
+            f"training.select_by is {chosen!r}, which is no metric of this job",
+            remedy=nearest(chosen, task.metrics),
+        )
+    return task
+
+
+def _announce(display: ProgressDisplay, task: TextClassifier, data: Mapping[str, ExampleStore]) -> None:
+    sizes = ", ".join(f"{len(store):,} {name}" for name, store in data.items())
+    parameters = sum(parameter.numel() for parameter in task.network.parameters())
+    display.say(
+        f"{sizes} texts · {len(task.labels)} labels · vocabulary {task.tokenizer.vocabulary_size:,} · "
+        f"{parameters:,} parameters"
+    )
+
+
+def _finish(
+    recipe: Recipe,
+    folder: Path,
+    state: TrainingState,
+    data: Mapping[str, ExampleStore],
+    display: ProgressDisplay,
+) -> Run:
+    """Calibrate and evaluate the best state, and leave figures and pictures in the folder."""
+    task = load(folder)
+    if recipe.task.calibrate and "validation" in data:
+        display.say(f"temperature {task.calibrate(data['validation']):.3f} fitted on the validation data")
+    evaluations = {name: measure(task, store) for name, store in data.items() if name != "train"}
+    results = {
+        name: {metric: str(value) for metric, value in evaluation.metrics.items()}
+        for name, evaluation in evaluations.items()
+    }
+    task.card = task.card.model_copy(update={"results": results})
+    task.save(folder)
+    for name, evaluation in evaluations.items():
+        evaluation.save(folder / EVALUATION_FOLDER / name)
+    records = read_records(folder / METRICS_FILE)
+    with replace_files(folder) as staging:
+        for suffix in ("svg", "png"):
+            save_loss_curves(records, staging / f"loss_curves.{suffix}")
+    return Run(task=task, folder=folder, state=state, evaluations=evaluations)

@@ -1,0 +1,185 @@
+"""The one trainer: it knows losses, steps and states, and no job."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from heedful.data import ExampleStore, token_budget_batches
+from heedful.errors import JobError
+from heedful.evaluation import Evaluation, measure
+from heedful.tasks import Batch, Task
+from heedful.training.interruption import StopRequest
+from heedful.training.optimisation import WeightAverage, build_optimizer
+from heedful.training.schedule import rate_factor
+from heedful.training.settings import TrainingSettings
+
+Record = dict[str, Any]
+"""One line of metrics.jsonl."""
+
+
+class Observer(Protocol):
+    """Whoever follows a run: the log, the progress bar, a tracker."""
+
+    def on_step(self, state: TrainingState) -> None:
+        """After each optimiser step."""
+
+    def on_evaluation(self, state: TrainingState, evaluation: Evaluation, *, best: bool) -> None:
+        """After each evaluation on the validation data."""
+
+
+@dataclass
+class TrainingState:
+    """Where a run stands."""
+
+    total_steps: int
+    step: int = 0
+    epoch: float = 0.0
+    loss: float = math.nan
+    """Mean training loss a target, of the last step."""
+    learning_rate: float = 0.0
+    tokens: int = 0
+    """Real tokens seen."""
+    cells: int = 0
+    """Real tokens and padding seen."""
+    seconds: float = 0.0
+    best_value: float | None = None
+    best_step: int = 0
+    evaluations_since_best: int = 0
+
+    @property
+    def padding_share(self) -> float:
+        """Share of padding among all that was computed, in [0, 1]."""
+        return 1 - self.tokens / self.cells if self.cells else 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Real tokens a second of training, evaluations left out."""
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains ``task`` on ``examples`` and keeps the best state.
+
+    ``save`` is called with ``"best"`` or ``"last"`` while the network holds the weights to be kept.
+    """
+
+    task: Task[Any]
+    examples: ExampleStore
+    validation: ExampleStore | None
+    settings: TrainingSettings
+    seed: int
+    save: Callable[[str], None]
+    observers: Sequence[Observer] = ()
+
+    def run(self, stop: StopRequest) -> TrainingState:
+        """Train to the end, to the patience's end, or until ``stop`` is asked for.
+
+        The last state is saved in every case; it is the best one where there is no validation data.
+
+        Raises:
+            JobError: the loss is no longer finite, or the disk is full.
+            StoppedError: ``stop`` was asked for; the last state is saved.
+        """
+        settings = self.settings
+        lengths = self.task.lengths(self.examples)
+        batches_per_epoch = len(self._batches(lengths, epoch=0))
+        steps_per_epoch = math.ceil(batches_per_epoch / settings.accumulation)
+        total = max(1, round(steps_per_epoch * settings.epochs))
+        state = TrainingState(total_steps=min(total, settings.max_steps or total))
+        optimizer = build_optimizer(self.task.network, settings)
+        average = WeightAverage(self.task.network, settings.weight_average)
+        evaluate_every = max(1, round(steps_per_epoch * settings.evaluate_every))
+        try:
+            for epoch, position, group in self._groups(lengths):
+                started = time.perf_counter()
+                self._step(state, optimizer, group)
+                average.update()
+                state.epoch = epoch + position
+                state.seconds += time.perf_counter() - started
+                for observer in self.observers:
+                    observer.on_step(state)
+                finished = state.step >= state.total_steps
+                if self.validation and (state.step % evaluate_every == 0 or finished):
+                    with average.applied():
+                        self._evaluate(state, self.validation)
+                    finished = finished or state.evaluations_since_best >= (settings.patience or math.inf)
+                if finished or stop.requested:
+                    break
+        finally:
+            # On failure too: hours of training are not lost to a full disk elsewhere or a bad batch.
+            with average.applied():
+                self._keep_last(state)
+        stop.raise_if_requested()
+        return state
+
+    def _batches(self, lengths: np.ndarray, *, epoch: int) -> list[np.ndarray]:
+        return token_budget_batches(
+            lengths, self.settings.tokens_per_batch, seed=self.seed, epoch=epoch, shuffle=True
+        )
+
+    def _groups(self, lengths: np.ndarray) -> Iterator[tuple[int, float, list[Batch]]]:
+        """Yield (epoch, share of it done after this step, batches of one optimiser step) without end."""
+        epoch = 0
+        while True:
+            batches = self._batches(lengths, epoch=epoch)
+            for start in range(0, len(batches), self.settings.accumulation):
+                chosen = batches[start : start + self.settings.accumulation]
+                group = [self.task.collate(self.examples.take(rows)) for rows in chosen]
+                yield epoch, (start + len(chosen)) / len(batches), group
+            epoch += 1
+
+    def _step(self, state: TrainingState, optimizer: torch.optim.Optimizer, group: list[Batch]) -> None:
+        settings, network = self.settings, self.task.network
+        network.train()
+        targets = sum(batch.num_targets for batch in group)
+        total = 0.0
+        for batch in group:
+            loss = self.task.loss(batch) / targets
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
+        state.step += 1
+        if not (math.isfinite(total) and math.isfinite(float(norm))):
+            raise JobError(
+                f"the loss or its gradient is no longer finite at step {state.step} (loss {total})",
+                remedy="Lower training.learning_rate; the best state so far is kept.",
+            )
+        warmup = settings.warmup_steps(state.total_steps)
+        factor = rate_factor(settings.schedule, state.step, warmup=warmup, total=state.total_steps)
+        state.learning_rate = settings.learning_rate * factor
+        for parameters in optimizer.param_groups:
+            parameters["lr"] = state.learning_rate
+        optimizer.step()
+        optimizer.zero_grad()
+        state.loss = total
+        state.tokens += sum(batch.num_tokens for batch in group)
+        state.cells += sum(batch.num_cells for batch in group)
+
+    def _evaluate(self, state: TrainingState, validation: ExampleStore) -> None:
+        evaluation = measure(self.task, validation, resamples=0)
+        name = self.settings.select_by or self.task.main_metric
+        value = evaluation.metrics[name].value
+        sign = 1 if self.task.metrics[name].direction == "higher" else -1
+        best = state.best_value is None or sign * value > sign * state.best_value
+        state.evaluations_since_best = 0 if best else state.evaluations_since_best + 1
+        if best:
+            state.best_value, state.best_step = value, state.step
+            self.save("best")
+        for observer in self.observers:
+            observer.on_evaluation(state, evaluation, best=best)
+
+    def _keep_last(self, state: TrainingState) -> None:
+        if state.step == 0:
+            return
+        self.save("last")
+        if state.best_value is None:
+            self.save("best")
