@@ -57,8 +57,10 @@ class Transformer(nn.Module):
             raise UnsupportedError("this model has no encoder", remedy="Use decode: it is a decoder-only model.")
         if token_types is not None and self.encoder.embeddings.token_types is None:
             raise UnsupportedError("this model has no token types", remedy="Leave token_types out.")
-        self._check(ids, mask, token_types, length=ids.shape[-1])
-        hidden: Tensor = self.encoder(self.token_embedding(ids), mask=mask, token_types=token_types)
+        tokens = self._embed(ids)
+        _check_shape("mask", mask, ids.shape, torch.bool)
+        _check_shape("token_types", token_types, ids.shape, torch.int64)
+        hidden: Tensor = self.encoder(tokens, mask=mask, token_types=token_types)
         return hidden
 
     def decode(
@@ -88,15 +90,15 @@ class Transformer(nn.Module):
         """
         if self.decoder is None:
             raise UnsupportedError("this model has no decoder", remedy="Use encode: it is an encoder-only model.")
-        if self.encoder is None and memory is not None:
-            raise UnsupportedError("this model reads no memory: it has no encoder", remedy="Leave memory out.")
-        if self.encoder is not None and memory is None:
-            raise RequestError("the decoder needs memory", remedy="Give memory=model.encode(source_ids, source_mask).")
-        past = 0 if cache is None else cache.length
-        self._check(ids, mask, length=past + ids.shape[-1])
-        hidden: Tensor = self.decoder(
-            self.token_embedding(ids), mask=mask, memory=memory, memory_mask=memory_mask, cache=cache
-        )
+        tokens = self._embed(ids, past=0 if cache is None else cache.length)
+        _check_shape("mask", mask, ids.shape, torch.bool)
+        self._check_memory(len(ids), memory, memory_mask)
+        if cache is not None and cache.batch_size != len(ids):
+            raise RequestError(
+                f"the cache was made for {cache.batch_size} texts, not {len(ids)}",
+                remedy="Make one cache for each batch.",
+            )
+        hidden: Tensor = self.decoder(tokens, mask=mask, memory=memory, memory_mask=memory_mask, cache=cache)
         return hidden
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -123,23 +125,46 @@ class Transformer(nn.Module):
         weight = self.token_embedding.weight
         return self.decoder.new_cache(batch_size, max_length, dtype=weight.dtype, device=weight.device)
 
-    def _check(self, ids: Tensor, *shaped_alike: Tensor | None, length: int) -> None:
-        """Refuse what would fail deep inside, or be answered wrongly; looks at shapes and types only."""
+    def _check_memory(self, batch_size: int, memory: Tensor | None, memory_mask: Tensor | None) -> None:
+        if self.encoder is None:
+            if memory is not None:
+                raise UnsupportedError("this model reads no memory: it has no encoder", remedy="Leave memory out.")
+            return
+        if memory is None:
+            raise RequestError("the decoder needs memory", remedy="Give memory=model.encode(source_ids, source_mask).")
+        if memory.dim() != 3 or len(memory) != batch_size:
+            raise RequestError(
+                f"memory must be of shape ({batch_size}, source tokens, d_model), not {tuple(memory.shape)}",
+                remedy="Give what encode returned for the sources of these very texts.",
+            )
+        _check_shape("memory_mask", memory_mask, memory.shape[:2], torch.bool)
+
+    def _embed(self, ids: Tensor, *, past: int = 0) -> Tensor:
+        """Token vectors (B, T, D); refuses ids of the wrong shape or type, too many, or out of the vocabulary."""
         if ids.dim() != 2 or ids.dtype != torch.int64:
             raise RequestError(
                 f"ids must be int64 of shape (texts, tokens), not {ids.dtype} of shape {tuple(ids.shape)}",
                 remedy="Pad texts of unequal length into one tensor, and give a mask.",
             )
-        for tensor in shaped_alike:
-            if tensor is not None and tensor.shape != ids.shape:
-                raise RequestError(
-                    f"mask and token types must have the shape of ids, {tuple(ids.shape)}; "
-                    f"{tuple(tensor.shape)} was given",
-                    remedy="Give one value for each token.",
-                )
-        limit = self.max_positions
+        length, limit = past + ids.shape[1], self.max_positions
         if limit is not None and length > limit:
             raise InputTooLongError(
                 f"a text of {length} tokens was given; the model takes {limit}",
                 remedy="Shorten or split the text, or train a model with more positions.",
             )
+        try:
+            vectors: Tensor = self.token_embedding(ids)
+        except IndexError:
+            raise RequestError(
+                f"ids run from {ids.min()} to {ids.max()}; the vocabulary ends at {self.spec.vocabulary_size - 1}",
+                remedy="Use the tokenizer that the model was trained with.",
+            ) from None
+        return vectors
+
+
+def _check_shape(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    if tensor is not None and (tensor.shape != shape or tensor.dtype != dtype):
+        raise RequestError(
+            f"{name} must be {dtype} of shape {shape}, not {tensor.dtype} of shape {tuple(tensor.shape)}",
+            remedy="A mask is boolean, True at real tokens; give one value for each token.",
+        )

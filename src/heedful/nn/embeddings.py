@@ -47,8 +47,8 @@ class LanguageModelHead(nn.Module):
 
     def __init__(self, d_model: int, vocabulary_size: int, *, tied: bool = False, bias: bool = False) -> None:
         super().__init__()
-        self.weight = None if tied else nn.Parameter(torch.empty(vocabulary_size, d_model))
-        self.bias = nn.Parameter(torch.empty(vocabulary_size)) if bias else None
+        self.weight = None if tied else nn.Parameter(torch.zeros(vocabulary_size, d_model))
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size)) if bias else None
 
     def forward(self, hidden: Tensor, token_table: Tensor) -> Tensor:
         """Hidden states (..., D) and the token table (V, D) -> (..., V)."""

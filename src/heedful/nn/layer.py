@@ -94,8 +94,7 @@ class Layer(nn.Module):
             slots.append((self.cross_attention_residual, look))
         if self.feed_forward is not None and self.feed_forward_residual is not None:
             slots.append((self.feed_forward_residual, self.feed_forward))
-        if self.parallel:
-            return x + sum(residual.branch(x, slot) for residual, slot in slots)
+        output = x
         for residual, slot in slots:
-            x = residual(x, slot)
-        return x
+            output = output + residual.branch(x, slot) if self.parallel else residual(output, slot)
+        return output

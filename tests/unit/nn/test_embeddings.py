@@ -1,0 +1,48 @@
+"""Token vectors are scaled, placed and typed; the output layer may share the token table."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from heedful.nn import Embeddings, LanguageModelHead, LearnedPositions
+
+
+@pytest.fixture
+def tokens() -> Tensor:
+    torch.manual_seed(0)
+    return torch.randn(2, 3, 4)
+
+
+def test_what_is_not_asked_for_changes_nothing(tokens: Tensor) -> None:
+    assert torch.equal(Embeddings(4)(tokens, torch.arange(3)), tokens)
+
+
+def test_scale_positions_and_types_are_added(tokens: Tensor) -> None:
+    positions = LearnedPositions(9, 4)
+    module = Embeddings(4, scaled=True, positions=positions, num_token_types=2)
+    assert module.token_types is not None
+    numbers, types = torch.tensor([[0, 1, 2], [5, 6, 7]]), torch.tensor([[0, 0, 1], [1, 1, 1]])
+    expected = 2 * tokens + positions.table.weight[numbers]
+    typed = module.token_types.weight[types]
+    assert torch.equal(module(tokens, numbers, types), expected + typed)
+    assert torch.equal(module(tokens, numbers), module(tokens, numbers, torch.zeros_like(types)))
+
+
+def test_dropout_acts_in_training_only(tokens: Tensor) -> None:
+    module = Embeddings(4, dropout=0.999999)
+    assert not module.train()(tokens, torch.arange(3)).any()
+    assert torch.equal(module.eval()(tokens, torch.arange(3)), tokens)
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["without bias", "with bias"])
+@pytest.mark.parametrize("tied", [False, True], ids=["own weight", "tied"])
+def test_output_is_linear_in_its_own_or_the_shared_table(tokens: Tensor, tied: bool, bias: bool) -> None:
+    head, table = LanguageModelHead(4, 7, tied=tied, bias=bias), torch.randn(7, 4)
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter)
+    assert set(head.state_dict()) == {name for name, there in (("weight", not tied), ("bias", bias)) if there}
+    weight = table if head.weight is None else head.weight
+    expected = tokens @ weight.T + (0 if head.bias is None else head.bias)
+    assert (head(tokens, table) - expected).abs().max() < 1e-6
