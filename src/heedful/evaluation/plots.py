@@ -6,7 +6,6 @@ large part of a second.
 
 from __future__ import annotations
 
-import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import numpy.typing as npt
 
 from heedful.checkpoint.atomic import replace_files
 from heedful.errors import DataError, RequestError
+from heedful.evaluation.lettering import BASE_FONT, Lettering, letter
 from heedful.metrics import readable
 
 if TYPE_CHECKING:
@@ -32,42 +32,9 @@ Integers = npt.NDArray[np.integer[Any]]
 # Okabe and Ito 2008: told apart by every kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 INK, MUTED, LINE = "#222222", "#666666", "#E4E4E4"
-FULL_RIGHT, FULL_WRONG = (
-    np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for code in (BLUE, ORANGE)
-)
-
-BASE_FONT = "DejaVu Sans"
-"""Comes with matplotlib."""
-FALLBACK_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "Source Han Sans CN",
-    "WenQuanYi Zen Hei",
-    "WenQuanYi Micro Hei",
-    "Droid Sans Fallback",
-    "PingFang SC",
-    "PingFang HK",
-    "Hiragino Sans GB",
-    "Heiti TC",
-    "STHeiti",
-    "Microsoft YaHei",
-    "SimHei",
-    "SimSun",
-    "Arial Unicode MS",
-    "Yu Gothic",
-    "MS Gothic",
-    "IPAexGothic",
-    "Malgun Gothic",
-    "Apple SD Gothic Neo",
-    "NanumGothic",
-)
-"""Tried in this order for characters that the base font lacks; whichever is installed is used."""
+FULL_RIGHT, FULL_WRONG = (np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for code in (BLUE, ORANGE))
 
 MAX_CLASSES_DRAWN = 160
-MAX_LABEL_COLUMNS = 40
-"""A longer label is cut in the picture; a Chinese character takes two columns."""
 
 
 def save_confusion_matrix(matrix: Integers, labels: Sequence[str], path: Path) -> None:
@@ -85,23 +52,25 @@ def save_confusion_matrix(matrix: Integers, labels: Sequence[str], path: Path) -
     drawn = np.sort(np.argsort(-errors, kind="stable")[:MAX_CLASSES_DRAWN])
     part = np.ix_(drawn, drawn)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    families, shown = _drawable(labels, path)
-    grid = _Grid.of([shown[c] for c in drawn])
-    subtitle = "blue: right, orange: wrong; darker: a larger share of the row"
+    lettering = letter({int(c): labels[c] for c in drawn}, by_reader=path.suffix.lower() == ".svg")
+    grid = _Grid.of(len(drawn), lettering)
+    remarks = ["blue: right, orange: wrong; darker: a larger share of the row"]
     if len(drawn) < len(labels):
-        subtitle = f"{subtitle}\nonly the {len(drawn)} of {len(labels):,} classes with the most errors"
+        remarks.append(f"only the {len(drawn)} of {len(labels):,} classes with the most errors")
+    if lettering.replaced:
+        remarks.append("#: a class by its number, from 0; no installed font has its name")
     with _figure(path, grid.width, grid.height) as figure:
         axes = figure.add_axes(grid.place)
         _draw_cells(axes, matrix[part], shares[part], grid.cell)
-        _label_classes(axes, grid, families)
-        _write_around(figure, grid, subtitle)
+        _label_classes(axes, grid, lettering)
+        _write_around(figure, grid, "; ".join(remarks))
 
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
     """Where things go in the picture of a confusion matrix; lengths in inches, font sizes in points."""
 
-    labels: list[str]
+    size: int
     cell: float
     font_size: float
     angle: float
@@ -110,18 +79,18 @@ class _Grid:
     below: float
 
     @classmethod
-    def of(cls, labels: list[str]) -> _Grid:
-        cell = float(np.clip(7 / len(labels), 0.16, 0.75))
+    def of(cls, size: int, lettering: Lettering) -> _Grid:
+        cell = float(np.clip(7 / size, 0.16, 0.75))
         font_size = float(np.clip(0.62 * cell * 72, 6, 10))
         em = font_size / 72
-        label_width = 0.62 * em * max(map(_columns, labels))
+        label_width = 1.03 * em * lettering.widest
         angle = 0 if label_width < 0.92 * cell else 45 if cell > 0.3 else 90
         below = em + label_width * np.sin(np.radians(angle))
-        return cls(labels, cell, font_size, angle, left=label_width + 0.5, below=below + 0.45)
+        return cls(size, cell, font_size, angle, left=label_width + 0.5, below=below + 0.45)
 
     @property
     def side(self) -> float:
-        return self.cell * len(self.labels)
+        return self.cell * self.size
 
     @property
     def width(self) -> float:
@@ -166,26 +135,24 @@ def _draw_cells(axes: Axes, matrix: Integers, shares: Floats, cell: float) -> No
         )
 
 
-def _label_classes(axes: Axes, grid: _Grid, families: list[str]) -> None:
-    centres = np.arange(len(grid.labels)) + 0.5
-    style: dict[str, Any] = {"size": grid.font_size, "family": families, "color": INK, "parse_math": False}
+def _label_classes(axes: Axes, grid: _Grid, lettering: Lettering) -> None:
+    centres = np.arange(grid.size) + 0.5
+    style: dict[str, Any] = {"size": grid.font_size, "family": lettering.families, "color": INK, "parse_math": False}
     turned: dict[str, Any] = {
         "rotation": grid.angle,
         "ha": "right",
         "va": "center",
         "rotation_mode": "anchor",
     }
-    axes.set_xticks(centres, grid.labels, **style, **(turned if grid.angle else {}))
-    axes.set_yticks(centres, grid.labels, **style)
+    axes.set_xticks(centres, lettering.texts, **style, **(turned if grid.angle else {}))
+    axes.set_yticks(centres, lettering.texts, **style)
     axes.tick_params(length=0, pad=4)
     axes.spines[:].set_visible(False)
 
 
 def _write_around(figure: Figure, grid: _Grid, subtitle: str) -> None:
     left, bottom, width, height = grid.place
-    figure.text(
-        0.2 / grid.width, 1 - 0.3 / grid.height, "Confusion matrix", size=12, weight="bold", color=INK
-    )
+    figure.text(0.2 / grid.width, 1 - 0.3 / grid.height, "Confusion matrix", size=12, weight="bold", color=INK)
     figure.text(0.2 / grid.width, 1 - 0.42 / grid.height, subtitle, size=8, color=MUTED, va="top")
     centred: dict[str, Any] = {"size": 9, "color": MUTED, "ha": "center", "va": "center"}
     figure.text(left + width / 2, 0.2 / grid.height, "predicted", **centred)
@@ -218,9 +185,7 @@ def save_loss_curves(records: Iterable[Mapping[str, Any]], path: Path) -> None:
             _draw_validation(losses, *validation)
         _dress(losses, "loss (nats)")
         for scores in rest:
-            for (name, points), colour in zip(
-                curves.items(), cycle((GREEN, PURPLE, SKY, AMBER)), strict=False
-            ):
+            for (name, points), colour in zip(curves.items(), cycle((GREEN, PURPLE, SKY, AMBER)), strict=False):
                 label = readable(name.removeprefix("validation_"))
                 scores.plot(*points, "o-", color=colour, markersize=3.5, label=label)
             _dress(scores, "validation metrics")
@@ -234,9 +199,7 @@ def _curves(records: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Floats, Flo
         for name, value in record.items():
             if (name == "train_loss" or name.startswith("validation_")) and np.isfinite(value):
                 points.setdefault(name, []).append((record["step"], value))
-    return {
-        name: (values[:, 0], values[:, 1]) for name, values in ((n, np.array(p)) for n, p in points.items())
-    }
+    return {name: (values[:, 0], values[:, 1]) for name, values in ((n, np.array(p)) for n, p in points.items())}
 
 
 def _draw_training(axes: Axes, steps: Floats, values: Floats) -> None:
@@ -290,40 +253,3 @@ def _figure(path: Path, width: float, height: float) -> Iterator[Figure]:
         figure = Figure(figsize=(width, height), facecolor="white")
         yield figure
         figure.savefig(staging / path.name, format=suffix[1:], dpi=150, metadata=metadata[suffix])
-
-
-def _drawable(labels: Sequence[str], path: Path) -> tuple[list[str], list[str]]:
-    """Font families that together draw the labels, and the labels as they can be drawn into ``path``."""
-    from matplotlib.font_manager import (  # noqa: PLC0415 - takes long
-        FontProperties,
-        findfont,
-        fontManager,
-        get_font,
-    )
-
-    clean = [_cut("".join(c if c.isprintable() else " " for c in label)) for label in labels]
-    missing = set("".join(clean))
-    installed = {entry.name for entry in fontManager.ttflist}
-    families = ["sans-serif"]
-    for family in (BASE_FONT, *FALLBACK_FONTS):
-        if missing and family in installed:
-            font = get_font(findfont(FontProperties(family=[family])))
-            covered = {character for character in missing if font.get_char_index(ord(character))}
-            missing -= covered
-            if covered and family != BASE_FONT:
-                families.append(family)
-    if path.suffix.lower() == ".svg":
-        return families, clean
-    return families, [f"#{n}" if missing & set(label) else label for n, label in enumerate(clean)]
-
-
-def _columns(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def _cut(label: str) -> str:
-    if _columns(label) <= MAX_LABEL_COLUMNS:
-        return label
-    while _columns(label) >= MAX_LABEL_COLUMNS:
-        label = label[:-1]
-    return f"{label}…"
