@@ -1,4 +1,4 @@
-"""Labels of any script in a picture, with the fonts that happen to be installed."""
+"""Labels of any script, in a picture with the fonts that happen to be installed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def letter(labels: Mapping[int, str], *, by_reader: bool) -> Lettering:
     from matplotlib.font_manager import FontProperties  # noqa: PLC0415 - matplotlib takes long to import
     from matplotlib.textpath import TextToPath  # noqa: PLC0415
 
-    clean = {number: _cut(_printable(label)) for number, label in labels.items()}
+    clean = {number: _cut(printable(label)) for number, label in labels.items()}
     families, missing = _cover(set("".join(clean.values())))
     if not by_reader:
         clean = {n: f"#{n}" if missing & set(text) else text for n, text in clean.items()}
@@ -93,7 +93,8 @@ def _lacking(family: str, characters: set[str]) -> set[str]:
     return {character for character in characters if not font.get_char_index(ord(character))}
 
 
-def _printable(label: str) -> str:
+def printable(label: str) -> str:
+    """The label with a space for each character that moves, colours or breaks a line."""
     return "".join(character if character.isprintable() else " " for character in label)
 
 

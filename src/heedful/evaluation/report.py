@@ -20,6 +20,7 @@ from rich.text import Text
 
 from heedful.checkpoint.atomic import replace_files
 from heedful.errors import DataError
+from heedful.evaluation.lettering import printable
 from heedful.evaluation.plots import save_confusion_matrix
 from heedful.metrics import ClassScores, MetricValue, most_confused, readable
 
@@ -135,7 +136,7 @@ class Evaluation:
             table.add_column(name, justify="right", style="bold" if name == "F1" else "")
         for scores in worst:
             shares = (f"{100 * share:.1f}" for share in (scores.precision, scores.recall, scores.f1))
-            table.add_row(Text(scores.label), *shares, f"{scores.support:,}")
+            table.add_row(Text(printable(scores.label)), *shares, f"{scores.support:,}")
         return table
 
 
@@ -145,7 +146,7 @@ def _confused_table(confusion: Confusion, pairs: list[tuple[int, int, int]]) -> 
     for column in ("true class", "taken for"):
         table.add_column(column, overflow="ellipsis", no_wrap=True, max_width=32)
     for true, predicted, count in pairs:
-        table.add_row(f"{count:,}", Text(confusion.labels[true]), Text(confusion.labels[predicted]))
+        table.add_row(f"{count:,}", *(Text(printable(confusion.labels[c])) for c in (true, predicted)))
     return table
 
 
@@ -175,9 +176,7 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 def _indented(value: object, indent: str = "") -> str:
     """JSON with one line for each innermost list or object: a matrix of numbers stays readable."""
     parts = list(value.values()) if isinstance(value, Mapping) else value
-    if not isinstance(parts, list | tuple) or not any(
-        isinstance(part, dict | list | tuple) for part in parts
-    ):
+    if not isinstance(parts, list | tuple) or not any(isinstance(part, dict | list | tuple) for part in parts):
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     inner = indent + "  "
     keys = (

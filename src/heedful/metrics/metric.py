@@ -15,12 +15,19 @@ Floats = npt.NDArray[np.float64]
 
 TallyT = TypeVar("TallyT")
 
-ABBREVIATIONS = {"f1": "F1", "mcc": "MCC", "ece": "ECE", "auroc": "AUROC", "brier": "Brier score"}
+SPELLINGS = {
+    "f1": "F1",
+    "mcc": "MCC",
+    "ece": "ECE",
+    "auroc": "AUROC",
+    "brier": "Brier score",
+    "hamming": "Hamming",
+}
 
 
 def readable(name: str) -> str:
     """The name of a metric as people write it: ``macro_f1`` is macro F1."""
-    return " ".join(ABBREVIATIONS.get(word, word) for word in name.split("_"))
+    return " ".join(SPELLINGS.get(word, word) for word in name.split("_"))
 
 
 @dataclass(frozen=True, slots=True)
