@@ -20,7 +20,7 @@ import numpy.typing as npt
 from heedful.checkpoint.atomic import replace_files
 from heedful.errors import DataError, RequestError
 from heedful.evaluation.lettering import BASE_FONT, Lettering, letter
-from heedful.metrics import readable
+from heedful.metrics import CLASSIFICATION_METRICS, MULTI_LABEL_METRICS, readable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,13 +28,18 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer[Any]]
+Curve = tuple[Floats, Floats]
 
 # Okabe and Ito 2008: told apart by every kind of colour vision.
-BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
+BLUE, ORANGE = "#0072B2", "#D55E00"
+METRIC_COLOURS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 INK, MUTED, LINE = "#222222", "#666666", "#E4E4E4"
 FULL_RIGHT, FULL_WRONG = (np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for code in (BLUE, ORANGE))
 
 MAX_CLASSES_DRAWN = 160
+LOWER_IS_BETTER = {
+    metric.name for metric in (*CLASSIFICATION_METRICS, *MULTI_LABEL_METRICS) if metric.direction == "lower"
+}
 
 
 def save_confusion_matrix(matrix: Integers, labels: Sequence[str], path: Path) -> None:
@@ -160,7 +165,7 @@ def _write_around(figure: Figure, grid: _Grid, subtitle: str) -> None:
 
 
 def save_loss_curves(records: Iterable[Mapping[str, Any]], path: Path) -> None:
-    """Draw a run's losses, and below them its validation metrics, over steps into a PNG or SVG file.
+    """Draw a run's losses over steps, and below them its validation metrics, into a PNG or SVG file.
 
     ``records`` are those of metrics.jsonl: each has a ``step`` and any of ``train_loss``, ``validation_loss``
     and ``validation_<metric>``; other keys are left out.
@@ -175,24 +180,37 @@ def save_loss_curves(records: Iterable[Mapping[str, Any]], path: Path) -> None:
             f"no record has a finite train_loss or validation_loss to draw into {path}",
             remedy="Train until the first record is written.",
         )
-    panels = 2 if curves else 1
-    with _figure(path, 7.2, 3.2 * panels) as figure:
+    panels = _metric_panels(curves)
+    with _figure(path, 7.2, 3.0 * (1 + len(panels))) as figure:
         figure.set_layout_engine("constrained")
-        losses, *rest = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
+        losses, *rest = figure.subplots(1 + len(panels), 1, sharex=True, squeeze=False)[:, 0]
         if training is not None:
             _draw_training(losses, *training)
         if validation is not None:
             _draw_validation(losses, *validation)
         _dress(losses, "loss (nats)")
-        for scores in rest:
-            for (name, points), colour in zip(curves.items(), cycle((GREEN, PURPLE, SKY, AMBER)), strict=False):
-                label = readable(name.removeprefix("validation_"))
-                scores.plot(*points, "o-", color=colour, markersize=3.5, label=label)
-            _dress(scores, "validation metrics")
+        for axes, (title, lines) in zip(rest, panels.items(), strict=True):
+            for (label, points), colour in zip(lines.items(), cycle(METRIC_COLOURS), strict=False):
+                axes.plot(*points, "o-", color=colour, markersize=3.5, label=label)
+            _dress(axes, title)
         (losses, *rest)[-1].set_xlabel("step", color=MUTED)
 
 
-def _curves(records: Iterable[Mapping[str, Any]]) -> dict[str, tuple[Floats, Floats]]:
+def _metric_panels(curves: Mapping[str, Curve]) -> dict[str, dict[str, Curve]]:
+    """The validation metrics by which way is better; equal curves, such as accuracy and micro F1, are one."""
+    equal: dict[tuple[bool, bytes], list[str]] = {}
+    for name in curves:
+        metric = name.removeprefix("validation_")
+        equal.setdefault((metric in LOWER_IS_BETTER, np.round(curves[name], 6).tobytes()), []).append(metric)
+    panels: dict[str, dict[str, Curve]] = {}
+    for (lower, _), metrics in sorted(equal.items(), key=lambda item: item[0][0]):
+        label = ", ".join(map(readable, metrics))
+        title = "lower is better" if lower else "higher is better"
+        panels.setdefault(title, {})[label] = curves[f"validation_{metrics[0]}"]
+    return panels
+
+
+def _curves(records: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
     """The finite (steps, values) of the training loss and of everything measured in validation."""
     points: dict[str, list[tuple[float, float]]] = {}
     for record in records:

@@ -22,6 +22,7 @@ from matplotlib.image import imread
 from heedful.errors import DataError, OutputError, RequestError
 from heedful.evaluation import lettering
 from heedful.evaluation.plots import save_confusion_matrix, save_loss_curves
+from heedful.metrics import CLASSIFICATION_METRICS
 
 SUFFIXES = (".png", ".svg")
 
@@ -220,7 +221,8 @@ def test_loss_curves_name_what_they_show_and_the_lowest_validation_loss(tmp_path
     save_loss_curves(RECORDS, tmp_path / "curves.svg")
     said = texts(tmp_path / "curves.svg")
     assert {"training", "validation", "lowest: 0.412 at step 200", "step", "loss (nats)"} <= set(said)
-    assert {"accuracy", "macro F1", "validation metrics"} <= set(said)
+    assert {"accuracy", "macro F1", "higher is better"} <= set(said)
+    assert "lower is better" not in said
     assert not {"rate", "epoch"} & set(said)
 
 
@@ -231,7 +233,22 @@ def test_one_kind_of_loss_is_enough(kept: str, other: str, tmp_path: Path) -> No
     said = texts(tmp_path / "curves.svg")
     assert "loss (nats)" in said
     assert other not in said
-    assert "validation metrics" not in said
+    assert "higher is better" not in said
+
+
+def test_metrics_stand_together_by_which_way_is_better_and_equal_curves_are_one(tmp_path: Path) -> None:
+    names = [metric.name for metric in CLASSIFICATION_METRICS]
+    records = [
+        {"step": step, "train_loss": 1.0, **{f"validation_{name}": step / (50 + n) for n, name in enumerate(names)}}
+        for step in (10, 20)
+    ]
+    for record in records:
+        record["validation_micro_f1"] = record["validation_accuracy"]
+    save_loss_curves(records, tmp_path / "curves.svg")
+    said = texts(tmp_path / "curves.svg")
+    legends = ["accuracy, micro F1", "macro F1", "weighted F1", "MCC", "ECE", "Brier score", "negative log likelihood"]
+    assert [text for text in said if text in legends] == legends
+    assert said.index("higher is better") < said.index("MCC") < said.index("lower is better") < said.index("ECE")
 
 
 def test_a_single_record_and_losses_that_are_not_finite_are_drawn(tmp_path: Path) -> None:
