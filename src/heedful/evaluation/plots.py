@@ -68,7 +68,7 @@ def save_confusion_matrix(matrix: Integers, labels: Sequence[str], path: Path) -
         axes = figure.add_axes(grid.place)
         _draw_cells(axes, matrix[part], shares[part], grid.cell)
         _label_classes(axes, grid, lettering)
-        _write_around(figure, grid, "; ".join(remarks))
+        _write_around(figure, grid, "\n".join(remarks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class _Grid:
 
     @property
     def height(self) -> float:
-        return self.below + self.side + 0.8
+        return self.below + self.side + 0.9
 
     @property
     def place(self) -> tuple[float, float, float, float]:
@@ -124,8 +124,8 @@ def _draw_cells(axes: Axes, matrix: Integers, shares: Floats, cell: float) -> No
     strength = np.where(right, shares[rows, columns], np.sqrt(shares[rows, columns]))[:, None]
     colours = 1 - (0.06 + 0.94 * strength) * (1 - np.where(right[:, None], FULL_RIGHT, FULL_WRONG))
     axes.bar(columns, 1, 1, rows, align="edge", color=colours, linewidth=0)
-    axes.vlines(np.arange(size + 1), 0, size, colors=LINE, linewidths=0.5)
-    axes.hlines(np.arange(size + 1), 0, size, colors=LINE, linewidths=0.5)
+    axes.vlines(np.arange(size + 1), 0, size, colors=LINE, linewidths=0.5, clip_on=False)
+    axes.hlines(np.arange(size + 1), 0, size, colors=LINE, linewidths=0.5, clip_on=False)
     digits = len(str(matrix.max()))
     font_size = min(72 * cell * min(0.42, 0.9 / (0.64 * digits)), 13)
     for row, column, dark in zip(rows, columns, strength[:, 0] > 0.55, strict=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -274,3 +276,8 @@ def test_names_are_shown_without_underscores(metric: Metric[Any]) -> None:
 def test_abbreviations_are_written_as_people_write_them() -> None:
     names = ["macro_f1", "mcc", "ece", "out_of_scope_auroc"]
     assert [readable(name) for name in names] == ["macro F1", "MCC", "ECE", "out of scope AUROC"]
+
+
+def test_metrics_need_no_torch() -> None:
+    program = "import sys, heedful.metrics; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
