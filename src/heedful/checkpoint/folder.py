@@ -91,9 +91,7 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing, too large, or holds no JSON object.
     """
     if not path.is_file():
-        raise CheckpointError(
-            f"{path} does not exist", remedy="Give the folder of a run, such as runs/banking77."
-        )
+        raise CheckpointError(f"{path} does not exist", remedy="Give the folder of a run, such as runs/banking77.")
     if path.stat().st_size > MAX_JSON_BYTES:
         raise CheckpointError(f"{path} is larger than {MAX_JSON_BYTES:,} bytes")
     try:

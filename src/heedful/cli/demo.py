@@ -27,14 +27,10 @@ def command(
     from heedful.training import train
 
     console = Console()
-    console.print(
-        "Training a support-message classifier from scratch, in English and Chinese (data set: helpdesk).\n"
-    )
+    console.print("Training a support-message classifier from scratch, in English and Chinese (data set: helpdesk).\n")
     run = train("helpdesk", output=str(output), overwrite=True)
     console.print(run.evaluations["test"])
-    table = Table(
-        title="Three new messages", title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
+    table = Table(title="Three new messages", title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in ("message", "label", "score"):
         table.add_column(column, header_style="dim")
     for message, answer in zip(MESSAGES, run.task.predict(MESSAGES), strict=True):

@@ -7,20 +7,18 @@ from typing import Annotated
 
 import typer
 
-from heedful.cli.options import Json, LabelColumn, OnBadRow, PairColumn, TextColumn, renamed
+from heedful.cli.options import BadRow, Json, LabelColumn, PairColumn, TextColumn, renamed
 
 NAME = "evaluate"
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
-    data: Annotated[
-        str, typer.Argument(help="Labelled data: file, folder, Hub id, or - for standard input.")
-    ],
+    data: Annotated[str, typer.Argument(help="Labelled data: file, folder, Hub id, or - for standard input.")],
     text_column: TextColumn = None,
     pair_column: PairColumn = None,
     label_column: LabelColumn = None,
-    on_bad_row: OnBadRow = "error",
+    on_bad_row: BadRow = "error",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the report, tables and pictures.")
     ] = None,
@@ -33,12 +31,13 @@ def command(
     """
     from rich.console import Console
 
+    from heedful.data import OnBadRow
     from heedful.evaluation import evaluate
     from heedful.tasks import load
 
     task = load(model)
     columns = renamed(task.card.columns, text_column, pair_column, label_column)
-    evaluation = evaluate(task, data, columns=columns, on_bad_row=on_bad_row, resamples=resamples)
+    evaluation = evaluate(task, data, columns=columns, on_bad_row=OnBadRow(on_bad_row), resamples=resamples)
     if output:
         evaluation.save(output)
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,8 +13,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines inst
 TextColumn = Annotated[str | None, typer.Option(help="Name of the column with the text.")]
 PairColumn = Annotated[str | None, typer.Option(help="Name of the column with the second text of a pair.")]
 LabelColumn = Annotated[str | None, typer.Option(help="Name of the column with the label.")]
-OnBadRow = Annotated[
-    str, typer.Option(help="error: stop at a row that cannot be used; skip: leave it out and count it.")
+BadRow = Annotated[
+    Literal["error", "skip"],
+    typer.Option(help="error: stop at a row that cannot be used; skip: leave it out and count it."),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heedful.cli.options import Json, OnBadRow, PairColumn, TextColumn, renamed
+from heedful.cli.options import BadRow, Json, PairColumn, TextColumn, renamed
 
 if TYPE_CHECKING:
     from heedful.tasks import Classification
@@ -24,7 +24,7 @@ def command(
     ] = "-",
     text_column: TextColumn = None,
     pair_column: PairColumn = None,
-    on_bad_row: OnBadRow = "error",
+    on_bad_row: BadRow = "error",
     top: Annotated[int, typer.Option(min=1, help="Labels to print for each text, with --json.")] = 5,
     as_json: Json = False,
 ) -> None:
@@ -32,12 +32,12 @@ def command(
 
     Example: echo "my card was swallowed" | heedful predict runs/banking77
     """
-    from heedful.data import LabelKind, read_examples
+    from heedful.data import LabelKind, OnBadRow, read_examples
     from heedful.tasks import load
 
     task = load(model)
     columns = renamed(task.card.columns, text_column, pair_column, None)
-    reader = read_examples(data, columns, label_kind=LabelKind.NONE, on_bad_row=on_bad_row)
+    reader = read_examples(data, columns, label_kind=LabelKind.NONE, on_bad_row=OnBadRow(on_bad_row))
     cut = windowed = 0
     for example, answer in task.predict_stream(reader):
         cut += answer.cut_tokens > 0

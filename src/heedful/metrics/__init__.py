@@ -14,7 +14,7 @@ from heedful.metrics.classification import (
 from heedful.metrics.metric import Direction, Metric, MetricValue, Unit, readable
 from heedful.metrics.ranking import auroc
 from heedful.metrics.resampling import Statistics, bootstrap
-from heedful.metrics.tables import ClassScores, confusion_matrix, most_confused, per_class_table
+from heedful.metrics.tables import ClassScores, Labels, confusion_matrix, most_confused, per_class_table
 
 __all__ = [
     "CLASSIFICATION_METRICS",
@@ -23,6 +23,7 @@ __all__ = [
     "ClassificationStatistics",
     "ClassificationTally",
     "Direction",
+    "Labels",
     "Metric",
     "MetricValue",
     "Statistics",

@@ -20,12 +20,20 @@ from heedful.text import Tokenizer
 class Batch(Protocol):
     """Tensors of a few examples, and what they weigh."""
 
-    num_tokens: int
-    """Real tokens."""
-    num_cells: int
-    """Real tokens and padding."""
-    num_targets: float
-    """What the sum of the losses is divided by."""
+    @property
+    def num_tokens(self) -> int:
+        """Real tokens."""
+        ...
+
+    @property
+    def num_cells(self) -> int:
+        """Real tokens and padding."""
+        ...
+
+    @property
+    def num_targets(self) -> float:
+        """What the sum of the losses is divided by."""
+        ...
 
 
 B = TypeVar("B", bound=Batch)
@@ -52,9 +60,16 @@ class Task(ABC, Generic[B]):
     network: nn.Module
     """Everything that is trained and saved, as one module."""
     tokenizer: Tokenizer
-    metrics: Mapping[str, Metric]
-    main_metric: str
-    """The metric of ``metrics`` that chooses the best state of a run, unless the recipe names another."""
+
+    @property
+    @abstractmethod
+    def metrics(self) -> Mapping[str, Metric[Any]]:
+        """The metrics of the job by name."""
+
+    @property
+    @abstractmethod
+    def main_metric(self) -> str:
+        """The metric that chooses the best state of a run, unless the recipe names another."""
 
     @abstractmethod
     def lengths(self, store: ExampleStore) -> np.ndarray:

@@ -18,9 +18,7 @@ def build_optimizer(module: nn.Module, settings: TrainingSettings) -> torch.opti
         {"params": [p for p in trainable if p.dim() > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in trainable if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True
-    )
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True)
 
 
 class WeightAverage:

@@ -54,17 +54,11 @@ class ProgressDisplay:
         if state.step == 1:
             self._progress.start()
             self._progress.start_task(self._bar)
-        figures = (
-            f"loss {state.loss:.3f} · {state.tokens_per_second:,.0f} tokens/s · "
-            f"padding {state.padding_share:.1%}"
-        )
+        figures = f"loss {state.loss:.3f} · {state.tokens_per_second:,.0f} tokens/s · padding {state.padding_share:.1%}"
         self._progress.update(self._bar, completed=state.step, total=state.total_steps, figures=figures)
 
     def on_evaluation(self, state: TrainingState, evaluation: Evaluation, *, best: bool) -> None:
-        shown = ", ".join(
-            f"{name.replace('_', ' ')} {metric}"
-            for name, metric in list(evaluation.metrics.items())[:2]
-        )
+        shown = ", ".join(f"{name.replace('_', ' ')} {metric}" for name, metric in list(evaluation.metrics.items())[:2])
         self.say(
             f"epoch {state.epoch:6.2f}  step {state.step:>6,}  training loss {state.loss:.3f}  "
             f"validation {shown}{'  (best so far)' if best else ''}"

@@ -24,9 +24,7 @@ MAX_RECIPE_BYTES = 1_000_000
 class DataSettings(Settings):
     """Where the examples come from."""
 
-    train: str | tuple[str, ...] = Field(
-        description="file, Hub id, folder, shipped data set, or a list of them"
-    )
+    train: str | tuple[str, ...] = Field(description="file, Hub id, folder, shipped data set, or a list of them")
     validation: str | float | None = Field(
         0.1, description="a source, or the share of the training data held out; null for none"
     )
@@ -78,9 +76,7 @@ def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
     for argument in arguments:
         key, equals, text = argument.partition("=")
         if not equals or not key:
-            raise RecipeError(
-                f"{argument!r} is no override", remedy="Write key=value, such as training.epochs=3."
-            )
+            raise RecipeError(f"{argument!r} is no override", remedy="Write key=value, such as training.epochs=3.")
         try:
             overrides[key] = yaml.safe_load(text)
         except yaml.YAMLError as error:

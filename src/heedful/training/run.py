@@ -41,9 +41,7 @@ class Run:
     """By the name of the data: ``validation``, ``test``; those that there are."""
 
 
-def train(
-    recipe: str | Path | Mapping[str, Any], *, observers: Sequence[Observer] = (), **overrides: Any
-) -> Run:
+def train(recipe: str | Path | Mapping[str, Any], *, observers: Sequence[Observer] = (), **overrides: Any) -> Run:
     """Train what a recipe describes.
 
     Args:
@@ -111,9 +109,7 @@ def _open_data(recipe: Recipe, stack: ExitStack, display: ProgressDisplay) -> di
     for name, source in sources.items():
         if source is None or isinstance(source, float):
             continue
-        reader = read_examples(
-            source, settings.columns, label_kind=recipe.task.labels, on_bad_row=settings.on_bad_row
-        )
+        reader = read_examples(source, settings.columns, label_kind=recipe.task.labels, on_bad_row=settings.on_bad_row)
         stores[name] = stack.enter_context(ExampleStore(reader))
         for note in reader.bad_rows.notes:
             display.say(f"{name} data: {note}")

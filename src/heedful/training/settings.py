@@ -28,9 +28,7 @@ class TrainingSettings(Settings):
     )
     evaluate_every: float = Field(1.0, gt=0, description="epochs between evaluations")
     patience: int | None = Field(None, gt=0, description="evaluations without a better one before stopping")
-    select_by: str | None = Field(
-        None, description="metric that chooses the best state; the job's own if not given"
-    )
+    select_by: str | None = Field(None, description="metric that chooses the best state; the job's own if not given")
     log_every: int = Field(20, gt=0, description="steps between records in metrics.jsonl")
     threads: int | None = Field(None, gt=0, description="processor threads; all cores if not given")
 

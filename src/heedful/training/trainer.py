@@ -122,9 +122,7 @@ class Trainer:
         return state
 
     def _batches(self, lengths: np.ndarray, *, epoch: int) -> list[np.ndarray]:
-        return token_budget_batches(
-            lengths, self.settings.tokens_per_batch, seed=self.seed, epoch=epoch, shuffle=True
-        )
+        return token_budget_batches(lengths, self.settings.tokens_per_batch, seed=self.seed, epoch=epoch, shuffle=True)
 
     def _groups(self, lengths: np.ndarray) -> Iterator[tuple[int, float, list[Batch]]]:
         """Yield (epoch, share of it done after this step, batches of one optimiser step) without end."""

@@ -30,8 +30,7 @@ def model_card(card: ClassifierCard, model: Transformer, name: str) -> str:
         f"Probabilities are calibrated with temperature {card.temperature:.3f}.",
         f"Labels: {shown}{more}.",
         *(_results(name, figures) for name, figures in card.results.items()),
-        "## Use\n\n```python\nimport heedful\n\n"
-        f'classifier = heedful.load("{name}")\nclassifier.predict(["..."])\n```',
+        f'## Use\n\n```python\nimport heedful\n\nclassifier = heedful.load("{name}")\nclassifier.predict(["..."])\n```',
     ]
     return "\n\n".join(sections) + "\n"
 

@@ -29,6 +29,8 @@ from heedful.errors import CheckpointError, DataError
 from heedful.metrics import (
     CLASSIFICATION_METRICS,
     MULTI_LABEL_METRICS,
+    ClassificationTally,
+    Labels,
     Metric,
     auroc,
     compute_metrics,
@@ -44,7 +46,7 @@ from heedful.tasks.classification.card import model_card
 from heedful.tasks.classification.settings import ClassifierCard, ObjectiveSettings
 from heedful.text import FittedText, Tokenizer, fit
 
-PREDICTION_TOKENS = 4096
+PREDICTION_TOKENS = 1024
 """Token budget of a batch where nothing is differentiated."""
 STREAM_CHUNK = 4096
 """Texts that a stream looks ahead to sort them by length."""
@@ -115,12 +117,12 @@ class TextClassifier(Task[ClassificationBatch]):
         return self.card.label_kind is LabelKind.MULTI
 
     @property
-    def metrics(self) -> dict[str, Metric]:  # type: ignore[override]
+    def metrics(self) -> dict[str, Metric[ClassificationTally]]:
         registry = MULTI_LABEL_METRICS if self.multi_label else CLASSIFICATION_METRICS
         return {metric.name: metric for metric in registry}
 
     @property
-    def main_metric(self) -> str:  # type: ignore[override]
+    def main_metric(self) -> str:
         return "micro_f1" if self.multi_label else "accuracy"
 
     @property
@@ -357,18 +359,19 @@ class TextClassifier(Task[ClassificationBatch]):
             extra["out_of_scope_auroc"] = auroc(-probabilities.max(axis=1), outside)
             notes.append(f"{int(outside.sum()):,} of {len(targets):,} texts are out of scope")
             probabilities, targets = probabilities[~outside], targets[~outside]
-        labels = targets.astype(np.bool_) if self.multi_label else targets
+        labels: Labels = targets
+        confusion = None
+        if self.multi_label:
+            labels, predictions = targets.astype(np.bool_), probabilities >= self.card.threshold
+        else:
+            predictions = probabilities.argmax(axis=1)
+            confusion = confusion_matrix(targets, predictions, len(self.labels))
         metrics = compute_metrics(
             self.metrics.values(), labels, probabilities, threshold=self.card.threshold, resamples=resamples
         )
-        if self.multi_label:
-            predictions, confusion = probabilities >= self.card.threshold, None
-        else:
-            predictions = probabilities.argmax(axis=1)
-            confusion = confusion_matrix(labels, predictions, len(self.labels))
         return Assessment(
             metrics=metrics,
-            num_examples=len(labels),
+            num_examples=len(targets),
             classes=self.labels,
             per_class=per_class_table(labels, predictions, self.labels),
             confusion=confusion,
@@ -381,9 +384,7 @@ class TextClassifier(Task[ClassificationBatch]):
         logits, targets, _ = self._score_store(store)
         inside = slice(None) if self.multi_label else targets != IGNORED
         labels = targets.astype(np.bool_) if self.multi_label else targets
-        self.card = self.card.model_copy(
-            update={"temperature": fit_temperature(logits[inside], labels[inside])}
-        )
+        self.card = self.card.model_copy(update={"temperature": fit_temperature(logits[inside], labels[inside])})
         return self.card.temperature
 
     def _score_store(self, store: ExampleStore) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
@@ -422,9 +423,7 @@ class TextClassifier(Task[ClassificationBatch]):
         Raises:
             CheckpointError: a file is missing or does not fit the others.
         """
-        card = parse(
-            ClassifierCard, read_json(folder / TASK_FILE), name=str(folder / TASK_FILE), error=CheckpointError
-        )
+        card = parse(ClassifierCard, read_json(folder / TASK_FILE), name=str(folder / TASK_FILE), error=CheckpointError)
         model = build(read_spec(folder))
         classifier = cls(model, build_head(card.head, model.spec.d_model), Tokenizer.load(folder), card)
         read_network(folder, classifier.network)

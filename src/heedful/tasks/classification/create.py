@@ -7,7 +7,7 @@ from collections import Counter
 import torch
 
 from heedful.data import Columns, ExampleStore, LabelKind
-from heedful.errors import DataError, RecipeError
+from heedful.errors import DataError
 from heedful.model import ClassificationHeadSpec, UniformSpec, build, build_head
 from heedful.tasks.classification.classifier import TextClassifier
 from heedful.tasks.classification.settings import ClassificationSettings, ClassifierCard
@@ -27,7 +27,6 @@ def create_classifier(
 
     Raises:
         DataError: there are fewer than two labels.
-        RecipeError: the model has fewer positions than ``max_length``.
     """
     counts = Counter(label for example in store for label in example.labels)
     counts.pop(settings.out_of_scope or "", None)
@@ -38,20 +37,15 @@ def create_classifier(
             remedy=f"Check that the column {columns.label!r} is the one with the labels.",
         )
     labels = tuple(sorted(counts))
-    trained = Tokenizer.train(
-        (text for example in store for text in (example.text, example.pair) if text), tokenizer
-    )
+    trained = Tokenizer.train((text for example in store for text in (example.text, example.pair) if text), tokenizer)
     head = ClassificationHeadSpec(
         num_labels=len(labels), pooling=settings.pooling, dense=settings.dense, dropout=settings.head_dropout
     )
-    if columns.pair and not model.num_token_types:
-        model = model.model_copy(update={"num_token_types": 2})
-    spec = model.encoder(trained.vocabulary_size)
-    if spec.max_positions is not None and spec.max_positions < settings.max_length:
-        raise RecipeError(
-            f"task.max_length is {settings.max_length}, but the model has {spec.max_positions} positions",
-            remedy="Lower task.max_length or raise model.positions.max_positions.",
-        )
+    spec = model.encoder(
+        trained.vocabulary_size,
+        max_positions=settings.max_length,
+        num_token_types=2 if columns.pair else 0,
+    )
     card = ClassifierCard(
         labels=labels,
         label_kind=settings.labels,
@@ -71,9 +65,7 @@ def create_classifier(
     return classifier
 
 
-def _balanced(
-    counts: Counter[str], labels: tuple[str, ...], num_examples: int, kind: LabelKind
-) -> torch.Tensor:
+def _balanced(counts: Counter[str], labels: tuple[str, ...], num_examples: int, kind: LabelKind) -> torch.Tensor:
     """A weight for each label (C,): N / (C × count), or with several labels a text, negatives over positives."""
     frequencies = torch.tensor([float(counts[label]) for label in labels])
     if kind is LabelKind.MULTI:

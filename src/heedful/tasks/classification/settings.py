@@ -11,8 +11,6 @@ from heedful.model import ClassificationHeadSpec, Pooling
 from heedful.settings import Settings
 from heedful.text import LongInput
 
-FORMAT_VERSION = 1
-
 
 class ObjectiveSettings(Settings):
     """What is minimised in training."""
@@ -56,16 +54,14 @@ class ClassificationSettings(Settings):
         if self.labels is LabelKind.MULTI:
             for name in ("out_of_scope", "abstain_below"):
                 if getattr(self, name) is not None:
-                    raise ValueError(
-                        f"{name} needs labels: single; with several labels, none is an answer too"
-                    )
+                    raise ValueError(f"{name} needs labels: single; with several labels, none is an answer too")
         return self
 
 
 class ClassifierCard(Settings):
     """``task.json``: everything beside the network and the tokenizer that an answer depends on."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     job: Literal["classification"] = "classification"
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
     label_kind: Literal[LabelKind.SINGLE, LabelKind.MULTI] = LabelKind.SINGLE
@@ -74,9 +70,7 @@ class ClassifierCard(Settings):
     long_input: LongInput
     head: ClassificationHeadSpec
     temperature: float = Field(1.0, gt=0, description="divides the logits (Guo et al. 2017)")
-    threshold: float = Field(
-        0.5, gt=0, lt=1, description="with several labels, the score a label is given at"
-    )
+    threshold: float = Field(0.5, gt=0, lt=1, description="with several labels, the score a label is given at")
     abstain_below: float | None = Field(None, gt=0, le=1)
     out_of_scope: str | None = None
     results: dict[str, dict[str, str]] = Field(
@@ -89,7 +83,5 @@ class ClassifierCard(Settings):
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels holds a label twice")
         if self.head.num_labels != len(self.labels):
-            raise ValueError(
-                f"head.num_labels is {self.head.num_labels}, but there are {len(self.labels)} labels"
-            )
+            raise ValueError(f"head.num_labels is {self.head.num_labels}, but there are {len(self.labels)} labels")
         return self
