@@ -24,6 +24,7 @@ __all__ = [
     "ClassificationTally",
     "Direction",
     "Labels",
+    "Labels",
     "Metric",
     "MetricValue",
     "Statistics",
