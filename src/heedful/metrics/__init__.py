@@ -24,7 +24,6 @@ __all__ = [
     "ClassificationTally",
     "Direction",
     "Labels",
-    "Labels",
     "Metric",
     "MetricValue",
     "Statistics",
