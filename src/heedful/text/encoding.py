@@ -37,3 +37,11 @@ class Encoding:
             [self.offsets[position] for position in positions],
             [self.special[position] for position in positions],
         )
+
+
+def is_unicode(text: str) -> bool:
+    """Whether ``text`` is free of halves of surrogate pairs, which Python allows but no encoding does."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False

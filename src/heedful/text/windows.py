@@ -98,9 +98,7 @@ def _windows(encoding: Encoding, room: int, overlap: int) -> tuple[Encoding, ...
             remedy="Set long_input to truncate or truncate_middle, or shorten the texts.",
         )
     if not 0 <= overlap < room:
-        raise RequestError(
-            f"windows of {room} tokens cannot overlap by {overlap}", remedy=f"Choose 0 to {room - 1}."
-        )
+        raise RequestError(f"windows of {room} tokens cannot overlap by {overlap}", remedy=f"Choose 0 to {room - 1}.")
     last = len(content) - room
     starts = [*range(0, last, room - overlap), last]
     head, tail = range(content[0]), range(content[-1] + 1, len(encoding))
