@@ -8,7 +8,7 @@ from typing import Any
 
 from heedful.data import Columns, ExampleStore, OnBadRow
 from heedful.evaluation.report import Confusion, Evaluation
-from heedful.tasks import Task, TextClassifier, load
+from heedful.tasks import Tally, Task, TextClassifier, load
 
 
 def evaluate(
@@ -18,6 +18,7 @@ def evaluate(
     columns: Columns | None = None,
     on_bad_row: OnBadRow = OnBadRow.ERROR,
     resamples: int = 1000,
+    tally: Tally | None = None,
 ) -> Evaluation:
     """Evaluate a task on labelled data.
 
@@ -26,6 +27,7 @@ def evaluate(
         data: a file, folder, Hub id or shipped data set.
         columns: the columns' names; those of the training data if not given.
         resamples: bootstrap resamples behind the intervals; 0 for no intervals.
+        tally: counts the work batch by batch, for whoever wants to follow it.
 
     Raises:
         DataError: the data cannot be read, or hold a label that the classifier never learnt.
@@ -34,18 +36,21 @@ def evaluate(
         task = load(task)
     reader = task.read(data, columns=columns, on_bad_row=on_bad_row)
     with ExampleStore(reader) as store:
-        return measure(task, store, resamples=resamples, notes=reader.bad_rows.notes)
+        return measure(task, store, resamples=resamples, notes=reader.bad_rows.notes, tally=tally)
 
 
 def measure(
-    task: Task[Any], store: ExampleStore, *, resamples: int = 1000, notes: tuple[str, ...] = ()
+    task: Task[Any],
+    store: ExampleStore,
+    *,
+    resamples: int = 1000,
+    notes: tuple[str, ...] = (),
+    tally: Tally | None = None,
 ) -> Evaluation:
     """Evaluate a task on examples that have been read already."""
     started = time.perf_counter()
-    assessment = task.assess(store, resamples=resamples)
-    confusion = (
-        None if assessment.confusion is None else Confusion.of(assessment.classes, assessment.confusion)
-    )
+    assessment = task.assess(store, resamples=resamples, tally=tally)
+    confusion = None if assessment.confusion is None else Confusion.of(assessment.classes, assessment.confusion)
     return Evaluation(
         metrics=assessment.metrics,
         num_examples=assessment.num_examples,

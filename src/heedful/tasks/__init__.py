@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heedful.tasks.base import Assessment, Batch, Task
+from heedful.tasks.base import Assessment, Batch, Tally, Task
 from heedful.tasks.classification import (
     Classification,
     ClassificationSettings,
@@ -20,6 +20,7 @@ __all__ = [
     "ClassificationSettings",
     "ClassifierCard",
     "ObjectiveSettings",
+    "Tally",
     "Task",
     "TaskSettings",
     "TextClassifier",

@@ -53,6 +53,30 @@ class Assessment:
     extra: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass
+class Tally:
+    """What answering has cost so far; whoever hands one in can follow the work batch by batch."""
+
+    total: int | None = None
+    """Texts in all, where that is known."""
+    texts: int = 0
+    tokens: int = 0
+    """Real tokens."""
+    cells: int = 0
+    """Real tokens and padding."""
+
+    def add(self, *, texts: int, tokens: int, cells: int) -> None:
+        """Count one batch."""
+        self.texts += texts
+        self.tokens += tokens
+        self.cells += cells
+
+    @property
+    def padding_share(self) -> float:
+        """Share of padding among all that was computed, in [0, 1]."""
+        return 1 - self.tokens / self.cells if self.cells else 0.0
+
+
 class Task(ABC, Generic[B]):
     """A network, its tokenizer and what the job needs."""
 
@@ -90,7 +114,7 @@ class Task(ABC, Generic[B]):
         """Labelled examples of a source, by the columns of the training data unless others are given."""
 
     @abstractmethod
-    def assess(self, store: ExampleStore, *, resamples: int = 1000) -> Assessment:
+    def assess(self, store: ExampleStore, *, resamples: int = 1000, tally: Tally | None = None) -> Assessment:
         """Answer the labelled examples of ``store`` and compute the metrics, with intervals by ``resamples``."""
 
     @abstractmethod

@@ -40,7 +40,7 @@ from heedful.metrics import (
 )
 from heedful.model import ClassificationHead, Transformer, build, build_head
 from heedful.settings import nearest, parse
-from heedful.tasks.base import Assessment, Task
+from heedful.tasks.base import Assessment, Tally, Task
 from heedful.tasks.classification.batch import ClassificationBatch, stack_windows
 from heedful.tasks.classification.card import model_card
 from heedful.tasks.classification.settings import ClassifierCard, ObjectiveSettings
@@ -80,8 +80,6 @@ class Scored:
     """(N, C), not divided by the temperature."""
     cut_tokens: NDArray[np.int64]
     windows: NDArray[np.int64]
-    num_tokens: int
-    num_cells: int
 
 
 class TextClassifier(Task[ClassificationBatch]):
@@ -147,15 +145,21 @@ class TextClassifier(Task[ClassificationBatch]):
             examples.append(Example(text, pair, (), number))
         return self.classify(examples)
 
-    def predict_stream(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Classification]]:
-        """Classify a stream in flat memory; answers come in the order of the examples."""
-        iterator = iter(examples)
-        while chunk := list(islice(iterator, STREAM_CHUNK)):
-            yield from zip(chunk, self.classify(chunk), strict=True)
+    def predict_stream(
+        self, examples: Iterable[Example], *, look_ahead: int = STREAM_CHUNK, tally: Tally | None = None
+    ) -> Iterator[tuple[Example, Classification]]:
+        """Classify a stream in flat memory; answers come in the order of the examples.
 
-    def classify(self, examples: Sequence[Example]) -> list[Classification]:
+        Args:
+            look_ahead: texts that are read before the first of them is answered: more save padding, fewer time.
+        """
+        iterator = iter(examples)
+        while chunk := list(islice(iterator, look_ahead)):
+            yield from zip(chunk, self.classify(chunk, tally=tally), strict=True)
+
+    def classify(self, examples: Sequence[Example], *, tally: Tally | None = None) -> list[Classification]:
         """Classify examples; labels they carry are not looked at."""
-        scored = self.score(examples)
+        scored = self.score(examples, tally=tally)
         probabilities = self.probabilities(scored.logits)
         rows = zip(probabilities, scored.cut_tokens.tolist(), scored.windows.tolist(), strict=True)
         return [self._answer(*row) for row in rows]
@@ -176,14 +180,14 @@ class TextClassifier(Task[ClassificationBatch]):
         scores = scaled.sigmoid() if self.multi_label else scaled.softmax(-1)
         return np.asarray(scores.numpy())
 
-    def score(self, examples: Sequence[Example]) -> Scored:
+    def score(self, examples: Sequence[Example], *, tally: Tally | None = None) -> Scored:
         """Logits of examples; those of a text's windows are averaged."""
         texts = self._windows(examples)
         windows = [window for fitted in texts for window in fitted.windows]
         owner = np.repeat(np.arange(len(texts)), [len(fitted.windows) for fitted in texts])
         totals = np.zeros((len(texts), len(self.labels)))
+        is_first = np.diff(owner, prepend=-1) > 0
         lengths = np.array([len(window.ids) for window in windows], dtype=np.int32)
-        num_cells = 0
         self.network.eval()
         with torch.inference_mode():
             for rows in token_budget_batches(lengths, PREDICTION_TOKENS, shuffle=False):
@@ -191,14 +195,13 @@ class TextClassifier(Task[ClassificationBatch]):
                 ids, mask, token_types, _, _ = stacked
                 logits = self._logits(ids, mask, token_types)
                 np.add.at(totals, owner[rows], logits.double().cpu().numpy())
-                num_cells += ids.numel()
+                if tally is not None:
+                    tally.add(texts=int(is_first[rows].sum()), tokens=int(lengths[rows].sum()), cells=ids.numel())
         counts = np.bincount(owner, minlength=len(texts))
         return Scored(
             logits=totals / np.maximum(counts, 1)[:, None],
             cut_tokens=np.array([fitted.cut_tokens for fitted in texts], dtype=np.int64),
             windows=counts,
-            num_tokens=int(lengths.sum()),
-            num_cells=num_cells,
         )
 
     def _windows(self, examples: Sequence[Example]) -> list[FittedText]:
@@ -346,13 +349,13 @@ class TextClassifier(Task[ClassificationBatch]):
             str(source), columns or self.card.columns, label_kind=self.card.label_kind, on_bad_row=on_bad_row
         )
 
-    def assess(self, store: ExampleStore, *, resamples: int = 1000) -> Assessment:
+    def assess(self, store: ExampleStore, *, resamples: int = 1000, tally: Tally | None = None) -> Assessment:
         """Answer the labelled examples of ``store`` and compute the metrics.
 
         Texts whose label is out of scope enter none of them but ``out_of_scope_auroc``: how well a low score
         tells them from the others.
         """
-        logits, targets, notes = self._score_store(store)
+        logits, targets, notes = self._score_store(store, tally or Tally())
         probabilities = self.probabilities(logits)
         extra: dict[str, float] = {}
         if not self.multi_label and (outside := targets == IGNORED).any():
@@ -381,22 +384,24 @@ class TextClassifier(Task[ClassificationBatch]):
 
     def calibrate(self, store: ExampleStore) -> float:
         """Fit the temperature on held-out examples and keep it on the card."""
-        logits, targets, _ = self._score_store(store)
+        logits, targets, _ = self._score_store(store, Tally())
         inside = slice(None) if self.multi_label else targets != IGNORED
         labels = targets.astype(np.bool_) if self.multi_label else targets
         self.card = self.card.model_copy(update={"temperature": fit_temperature(logits[inside], labels[inside])})
         return self.card.temperature
 
-    def _score_store(self, store: ExampleStore) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
+    def _score_store(
+        self, store: ExampleStore, tally: Tally
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str]]:
         """Logits (N, C) and targets of a store, and what the reader of a report must know."""
         parts, targets = [], []
+        tally.total = len(store)
         for chunk in _chunks(store):
             targets.append(self.targets(chunk))
-            parts.append(self.score(chunk))
+            parts.append(self.score(chunk, tally=tally))
         cut = sum(int((part.cut_tokens > 0).sum()) for part in parts)
         windowed = sum(int((part.windows > 1).sum()) for part in parts)
-        tokens, cells = sum(part.num_tokens for part in parts), sum(part.num_cells for part in parts)
-        notes = [f"padding {1 - tokens / cells:.1%} of what was computed"] if cells else []
+        notes = [f"padding {tally.padding_share:.1%} of what was computed"] if tally.cells else []
         if cut:
             notes.append(f"{cut:,} texts were cut to {self.card.max_length} tokens")
         if windowed:
