@@ -100,8 +100,12 @@ class Task(ABC, Generic[B]):
         """Tokens of each example as the network will see it, int32 (N,)."""
 
     @abstractmethod
-    def collate(self, examples: Sequence[Example]) -> B:
-        """Make labelled examples into a batch on the network's device."""
+    def collate(self, examples: Sequence[Example], *, seed: int | None = None) -> B:
+        """Make labelled examples into a batch on the network's device.
+
+        Args:
+            seed: of what is random in a training batch; without one nothing is.
+        """
 
     @abstractmethod
     def loss(self, batch: B) -> Tensor:

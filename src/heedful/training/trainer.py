@@ -65,6 +65,11 @@ class TrainingState:
         return self.tokens / self.seconds if self.seconds else 0.0
 
 
+def batch_seed(seed: int, epoch: int, batch: int) -> int:
+    """A seed for what is random in making one batch, the same whether or not the run was interrupted before."""
+    return int(np.random.SeedSequence((seed, epoch, batch)).generate_state(1)[0])
+
+
 @dataclass(frozen=True)
 class Trainer:
     """Trains ``task`` on ``examples`` and keeps the best state.
@@ -131,7 +136,10 @@ class Trainer:
             batches = self._batches(lengths, epoch=epoch)
             for start in range(0, len(batches), self.settings.accumulation):
                 chosen = batches[start : start + self.settings.accumulation]
-                group = [self.task.collate(self.examples.take(rows)) for rows in chosen]
+                group = [
+                    self.task.collate(self.examples.take(rows), seed=batch_seed(self.seed, epoch, start + index))
+                    for index, rows in enumerate(chosen)
+                ]
                 yield epoch, (start + len(chosen)) / len(batches), group
             epoch += 1
 

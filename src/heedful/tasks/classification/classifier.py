@@ -204,12 +204,10 @@ class TextClassifier(Task[ClassificationBatch]):
             windows=counts,
         )
 
-    def _windows(self, examples: Sequence[Example]) -> list[FittedText]:
-        pairs = [example.pair for example in examples]
-        encodings = self.tokenizer.encode_batch(
-            [example.text for example in examples],
-            None if self.card.columns.pair is None else [pair or "" for pair in pairs],
-        )
+    def _windows(self, examples: Sequence[Example], *, dropout: float = 0.0, seed: int = 0) -> list[FittedText]:
+        pairs = None if self.card.columns.pair is None else [example.pair or "" for example in examples]
+        texts = [example.text for example in examples]
+        encodings = self.tokenizer.encode_batch(texts, pairs, dropout=dropout, seed=seed)
         return [fit(encoding, self.card.max_length, self.card.long_input) for encoding in encodings]
 
     def _logits(self, ids: Tensor, mask: Tensor, token_types: Tensor | None) -> Tensor:
@@ -232,13 +230,16 @@ class TextClassifier(Task[ClassificationBatch]):
         ]
         return np.array(sizes, dtype=np.int32)
 
-    def collate(self, examples: Sequence[Example]) -> ClassificationBatch:
+    def collate(self, examples: Sequence[Example], *, seed: int | None = None) -> ClassificationBatch:
         """Make labelled examples into a batch.
+
+        Args:
+            seed: of the subword regularisation; without one there is none.
 
         Raises:
             DataError: an example has a label that the classifier does not know.
         """
-        texts = self._windows(examples)
+        texts = self._windows(examples, dropout=0.0 if seed is None else self.objective.subword_dropout, seed=seed or 0)
         ids, mask, token_types, hideable, owner = stack_windows(
             [fitted.windows for fitted in texts], self._pad_id, self.device
         )

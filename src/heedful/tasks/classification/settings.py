@@ -24,6 +24,9 @@ class ObjectiveSettings(Settings):
     token_dropout: float = Field(
         0.1, ge=0, lt=1, description="share of the tokens hidden behind the mask token at each training step"
     )
+    subword_dropout: float = Field(
+        0.0, ge=0, lt=1, description="subword regularisation: probability that a longer piece is not used"
+    )
     consistency: float = Field(
         1.0,
         ge=0,
