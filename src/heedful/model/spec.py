@@ -115,7 +115,7 @@ RelativePositions = Annotated[RotarySpec | RelativeBiasSpec | AlibiSpec, Field(d
 class NormSpec(Settings):
     """A norm over the width of the model."""
 
-    kind: NormKind = NormKind.LAYER
+    kind: NormKind = Field(default=NormKind.LAYER, description="LayerNorm or RMSNorm")
     epsilon: float = Field(default=1e-5, gt=0, le=1, description="added to the variance or mean square")
 
 

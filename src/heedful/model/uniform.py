@@ -56,14 +56,20 @@ class UniformSpec(Settings):
     d_ff: InnerWidth | None = Field(
         default=None, description="inner width of the feed-forward network; 4 · d_model unless given"
     )
-    activation: Activation = Activation.RELU
+    activation: Activation = Field(
+        default=Activation.RELU, description="nonlinearity of the feed-forward network; gelu is exact"
+    )
     gated: bool = Field(default=False, description="gate the feed-forward network (GLU)")
     bias: bool = Field(default=True, description="biases in feed-forward networks")
     attention_bias: bool = Field(default=True, description="biases in attention projections")
     norm: NormSpec = NormSpec()
-    norm_placement: NormPlacement = NormPlacement.PRE
+    norm_placement: NormPlacement = Field(
+        default=NormPlacement.PRE, description="before each slot, on the sum after it, or before and after the slot"
+    )
     parallel: bool = Field(default=False, description="attention and feed-forward read the same input")
-    positions: PositionKind | None = Field(default=PositionKind.SINUSOIDAL, validate_default=True)
+    positions: PositionKind | None = Field(
+        default=PositionKind.SINUSOIDAL, validate_default=True, description="how the order of the tokens is known"
+    )
     window: Length | None = Field(default=None, description="self-attention sees smaller distances only")
     scaled_embeddings: bool = Field(default=True, description="multiply token vectors by √d_model")
     tied_output: bool = Field(default=True, description="use the token embeddings as output weights")

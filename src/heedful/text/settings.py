@@ -34,7 +34,7 @@ class TokenizerKind(StrEnum):
 class TokenizerSettings(Settings):
     """How :meth:`heedful.text.Tokenizer.train` makes a tokenizer."""
 
-    kind: TokenizerKind = TokenizerKind.BPE
+    kind: TokenizerKind = Field(TokenizerKind.BPE, description="how text is cut into tokens")
     vocabulary_size: int = Field(
         8_000, ge=16, le=1_000_000, description="most tokens to learn, special ones included; less data give fewer"
     )

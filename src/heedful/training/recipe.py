@@ -43,7 +43,7 @@ class Recipe(Settings):
     training: TrainingSettings = TrainingSettings()
     output: str = Field(description="folder of the run")
     overwrite: bool = Field(False, description="replace an earlier run in the output folder")
-    seed: int = Field(1, ge=0, lt=2**31)
+    seed: int = Field(1, ge=0, lt=2**31, description="of the weights, the order of the data, and dropout")
 
 
 def read_recipe(recipe: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:

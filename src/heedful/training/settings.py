@@ -17,10 +17,12 @@ class TrainingSettings(Settings):
     tokens_per_batch: int = Field(1024, ge=8, description="token budget of one batch, padding included")
     accumulation: int = Field(1, gt=0, le=4096, description="batches summed up for one optimiser step")
     learning_rate: float = Field(1e-3, gt=0, le=10, description="peak learning rate of AdamW")
-    schedule: Literal["cosine", "linear", "constant", "inverse_square_root"] = "cosine"
+    schedule: Literal["cosine", "linear", "constant", "inverse_square_root"] = Field(
+        "cosine", description="how the rate goes on after the warm-up"
+    )
     warmup: float = Field(0.06, ge=0, description="steps of linear rise; below 1, a share of all steps")
-    betas: tuple[float, float] = (0.9, 0.98)
-    epsilon: float = Field(1e-8, gt=0)
+    betas: tuple[float, float] = Field((0.9, 0.98), description="decay of AdamW's averages of gradient and square")
+    epsilon: float = Field(1e-8, gt=0, description="added to the root of the squares, against division by zero")
     weight_decay: float = Field(0.01, ge=0, description="on matrices, not on biases and norms")
     clip_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this norm")
     weight_average: float = Field(

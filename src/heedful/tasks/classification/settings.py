@@ -38,16 +38,18 @@ class ObjectiveSettings(Settings):
 class ClassificationSettings(Settings):
     """The ``task`` section of a classification recipe."""
 
-    job: Literal["classification"]
-    labels: Literal[LabelKind.SINGLE, LabelKind.MULTI] = LabelKind.SINGLE
+    job: Literal["classification"] = Field(description="what the model is to do")
+    labels: Literal[LabelKind.SINGLE, LabelKind.MULTI] = Field(
+        LabelKind.SINGLE, description="single: a text has one label; multi: any number of them"
+    )
     out_of_scope: str | None = Field(
         None, description="a label that is not learnt: evaluation measures how well low confidence detects it"
     )
     max_length: int = Field(128, ge=8, le=8192, description="tokens of a text, or of one window of it")
-    long_input: LongInput = LongInput.WINDOW
-    pooling: Pooling = Pooling.MEAN
+    long_input: LongInput = Field(LongInput.WINDOW, description="what happens to a text of more tokens than that")
+    pooling: Pooling = Field(Pooling.MEAN, description="which hidden states stand for a text; padding never does")
     dense: bool = Field(False, description="a dense layer with activation before the output")
-    head_dropout: float = Field(0.1, ge=0, lt=1)
+    head_dropout: float = Field(0.1, ge=0, lt=1, description="of the pooled state, before the output")
     calibrate: bool = Field(True, description="fit a temperature on the validation data")
     abstain_below: float | None = Field(None, gt=0, le=1, description="no label is given below this score")
     objective: ObjectiveSettings = ObjectiveSettings()
