@@ -30,7 +30,9 @@ class DataSettings(Settings):
     )
     test: str | None = Field(None, description="evaluated once, after training")
     columns: Columns = Columns()
-    on_bad_row: OnBadRow = OnBadRow.ERROR
+    on_bad_row: OnBadRow = Field(
+        OnBadRow.ERROR, description="error: stop at a row that cannot be used; skip: leave it out and count it"
+    )
 
 
 class Recipe(Settings):
