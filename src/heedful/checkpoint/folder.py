@@ -11,7 +11,8 @@ from torch import nn
 from heedful.checkpoint.atomic import replace_files
 from heedful.checkpoint.weights import WEIGHTS_FILE, assign_weights, read_weights, save_weights
 from heedful.errors import CheckpointError
-from heedful.model import Transformer, TransformerSpec, build, parse_spec
+from heedful.model import Transformer, TransformerSpec, build
+from heedful.settings import parse
 from heedful.text import Tokenizer
 
 CONFIG_FILE = "config.json"
@@ -49,17 +50,17 @@ def read_spec(folder: Path) -> TransformerSpec:
     """The spec in a model folder's ``config.json``.
 
     Raises:
-        CheckpointError: the file is missing, not ours, or of a later format.
-        SpecError: the spec in it is impossible.
+        CheckpointError: the file is missing, not ours, of a later format, or holds an impossible spec.
     """
-    config = read_json(folder / CONFIG_FILE)
+    file = folder / CONFIG_FILE
+    config = read_json(file)
     version = config.get("format_version")
     if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{folder / CONFIG_FILE} has format_version {version!r}, not {FORMAT_VERSION}",
+            f"{file} has format_version {version!r}, not {FORMAT_VERSION}",
             remedy="Only model folders written by heedful load; a later heedful may be needed.",
         )
-    return parse_spec(config.get("spec", {}))
+    return parse(TransformerSpec, config.get("spec"), name=f"the spec in {file}", error=CheckpointError)
 
 
 def read_network(folder: Path, network: nn.Module) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -14,14 +17,26 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
-    """Write the parameters and persistent buffers of ``module``; a tensor under two names is written once."""
+    """Write the parameters and persistent buffers of ``module``; a tensor under two names is written once.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     aliases = _aliases(module)
     tensors = {
         name: tensor.detach().contiguous()
         for name, tensor in module.state_dict().items()
         if aliases.get(name, name) == name
     }
-    save_file(tensors, path, metadata={"format": "pt"})
+    path.touch()
+    mode = path.stat().st_mode
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        code = re.search(r"os error (\d+)", str(error))
+        number = int(code[1]) if code else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
+    path.chmod(mode)  # the library leaves a file that its owner alone may read
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

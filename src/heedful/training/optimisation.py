@@ -22,7 +22,7 @@ def build_optimizer(module: nn.Module, settings: TrainingSettings) -> torch.opti
 
 
 class WeightAverage:
-    """Exponential moving average of a module's parameters (Polyak and Juditsky 1992), bias-corrected.
+    """Exponential moving average of a module's parameters, bias-corrected (Kingma and Ba 2015, section 3).
 
     With decay 0 there is no average, and :meth:`applied` leaves the module as it is.
     """
@@ -39,9 +39,9 @@ class WeightAverage:
         if not self.decay:
             return
         self.updates += 1
-        # A running mean at first: the random start must not linger in the average.
-        decay = min(self.decay, self.updates / (self.updates + 1))
-        torch._foreach_lerp_(self._average, [p.detach() for p in self._parameters], 1 - decay)
+        # Of the random start, before any update, nothing may linger in the average: the first weight is 1.
+        weight = (1 - self.decay) / (1 - self.decay**self.updates)
+        torch._foreach_lerp_(self._average, [p.detach() for p in self._parameters], weight)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -10,7 +10,9 @@ Schedule = Callable[[int, int, int], float]
 
 
 def _progress(step: int, warmup: int, total: int) -> float:
-    return min(1.0, (step - warmup) / max(1, total - warmup))
+    """0 at the step of the peak, 1 one step after the last: no step is wasted on a rate of 0."""
+    peak = max(1, warmup)
+    return (step - peak) / (total + 1 - peak)
 
 
 def cosine(step: int, warmup: int, total: int) -> float:

@@ -95,6 +95,7 @@ class Trainer:
             StoppedError: ``stop`` was asked for; the last state is saved.
         """
         settings = self.settings
+        torch.manual_seed(self.seed)
         lengths = self.task.lengths(self.examples)
         batches_per_epoch = len(self._batches(lengths, epoch=0))
         steps_per_epoch = math.ceil(batches_per_epoch / settings.accumulation)
@@ -144,28 +145,28 @@ class Trainer:
             epoch += 1
 
     def _step(self, state: TrainingState, optimizer: torch.optim.Optimizer, group: list[Batch]) -> None:
-        settings, network = self.settings, self.task.network
+        settings, network, step = self.settings, self.task.network, state.step + 1
         network.train()
-        targets = sum(batch.num_targets for batch in group)
+        targets = sum(batch.num_targets for batch in group) or 1.0  # where all are out of scope
         total = 0.0
         for batch in group:
             loss = self.task.loss(batch) / targets
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip_norm)
-        state.step += 1
         if not (math.isfinite(total) and math.isfinite(float(norm))):
             raise JobError(
-                f"the loss or its gradient is no longer finite at step {state.step} (loss {total})",
+                f"the loss or its gradient is no longer finite at step {step} (loss {total})",
                 remedy="Lower training.learning_rate; the best state so far is kept.",
             )
         warmup = settings.warmup_steps(state.total_steps)
-        factor = rate_factor(settings.schedule, state.step, warmup=warmup, total=state.total_steps)
+        factor = rate_factor(settings.schedule, step, warmup=warmup, total=state.total_steps)
         state.learning_rate = settings.learning_rate * factor
         for parameters in optimizer.param_groups:
             parameters["lr"] = state.learning_rate
         optimizer.step()
         optimizer.zero_grad()
+        state.step = step
         state.loss = total
         state.tokens += sum(batch.num_tokens for batch in group)
         state.cells += sum(batch.num_cells for batch in group)

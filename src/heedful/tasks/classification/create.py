@@ -56,9 +56,8 @@ def create_classifier(
         abstain_below=settings.abstain_below,
         out_of_scope=settings.out_of_scope,
     )
-    torch.manual_seed(seed)
     classifier = TextClassifier(
-        build(spec, seed=seed), build_head(head, spec.d_model), trained, card, settings.objective
+        build(spec, seed=seed), build_head(head, spec.d_model, seed=seed), trained, card, settings.objective
     )
     if settings.objective.class_weights == "balanced":
         classifier.class_weights = _balanced(counts, labels, len(store), settings.labels)
