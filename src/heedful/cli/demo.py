@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
-NAME = "demo"
+from heedful.cli.options import Json
 
+NAME = "demo"
+EXAMPLES = ("heedful demo", "heedful demo --output my-first-model")
+
+DEFAULT_OUTPUT = Path("runs/demo")
 MESSAGES = (
     "where is my parcel, it should have been here on monday??",
     "I was charged twice for the same month, please give me my money back",
@@ -17,30 +21,35 @@ MESSAGES = (
 
 
 def command(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path("runs/demo"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder of the run; only the default is replaced.")
+    ] = DEFAULT_OUTPUT,
+    as_json: Json = False,
 ) -> None:
-    """Train a classifier on the data set that ships with heedful, evaluate it and try it, in minutes."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Train, measure and try a classifier, in minutes.
 
+    It learns to sort support messages in English and Chinese from the data set that ships with heedful.
+    """
+    from heedful.cli.console import report_console, typed
+    from heedful.cli.train import run_as_json
     from heedful.training import train
 
-    console = Console()
-    console.print("Training a support-message classifier from scratch, in English and Chinese (data set: helpdesk).\n")
-    run = train("helpdesk", output=str(output), overwrite=True)
+    console = report_console()
+    if not as_json:
+        console.print("Training a classifier of support messages, English and Chinese, from scratch.\n")
+    run = train("helpdesk", output=str(output), overwrite=output == DEFAULT_OUTPUT)
+    if as_json:
+        typer.echo(run_as_json(run))
+        return
     console.print(run.evaluations["test"])
-    table = Table(title="Three new messages", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for column in ("message", "label", "score"):
-        table.add_column(column, header_style="dim")
+    console.print("[bold]Three new messages[/bold]")
     for message, answer in zip(MESSAGES, run.task.predict(MESSAGES), strict=True):
-        table.add_row(Text(message), Text(answer.label or "-", style="bold"), f"{answer.score:.2f}")
-    console.print(table)
-    console.print(
+        console.print(f"  [bold]{answer.label or '-'}[/bold]  {answer.score:.2f}  {message}", highlight=False)
+    own = output.with_name(f"{output.name}-2")
+    typer.echo(
         f"\nThe model is in {output}. What next:\n"
-        f'  echo "my order arrived broken" | heedful predict {output}\n'
-        f"  heedful evaluate {output} helpdesk:test\n"
-        f"  heedful train helpdesk data.train=your.csv data.test=null output=runs/yours",
-        highlight=False,
-        markup=False,
+        f'  echo "my order arrived broken" | {typed("predict", output)}\n'
+        f"  {typed('evaluate', output, 'helpdesk:test')}\n"
+        "Train again, or on data of yours: put your file (columns text and label) in place of helpdesk:train\n"
+        f"  {typed('train', 'helpdesk', 'data.train=helpdesk:train', f'output={own}')}"
     )

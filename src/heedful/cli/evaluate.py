@@ -10,37 +10,51 @@ import typer
 from heedful.cli.options import BadRow, Json, LabelColumn, PairColumn, TextColumn, renamed
 
 NAME = "evaluate"
+EXAMPLES = (
+    "heedful evaluate runs/demo helpdesk:test",
+    "heedful evaluate runs/banking77 test.jsonl.gz --output report",
+    "heedful evaluate runs/banking77 test.csv --label-column intent --json > figures.json",
+)
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
-    data: Annotated[str, typer.Argument(help="Labelled data: file, folder, Hub id, or - for standard input.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Labelled data: file, folder, Hub id, or - for standard input.")
+    ],
     text_column: TextColumn = None,
     pair_column: PairColumn = None,
     label_column: LabelColumn = None,
     on_bad_row: BadRow = "error",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the report, tables and pictures.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Save the report, its tables and pictures there."),
     ] = None,
-    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples behind the intervals.")] = 1000,
+    resamples: Annotated[
+        int, typer.Option(min=0, max=1_000_000, metavar="N", help="Bootstrap resamples behind the intervals; 0: none.")
+    ] = 1000,
     as_json: Json = False,
 ) -> None:
-    """Measure a model on labelled data: metrics with intervals, classes, confusions.
+    """Measure a model on labelled data.
 
-    Example: heedful evaluate runs/banking77 test.jsonl.gz -o report/
+    Metrics with their 95 % intervals, the classes that went worst, and what was taken for what.
     """
-    from rich.console import Console
-
+    from heedful.cli.console import report_console
+    from heedful.cli.meter import Meter
     from heedful.data import OnBadRow
     from heedful.evaluation import evaluate
+    from heedful.progress import ProgressBar
     from heedful.tasks import load
 
     task = load(model)
     columns = renamed(task.card.columns, text_column, pair_column, label_column)
-    evaluation = evaluate(task, data, columns=columns, on_bad_row=OnBadRow(on_bad_row), resamples=resamples)
+    with ProgressBar("evaluating") as bar:
+        evaluation = evaluate(
+            task, data, columns=columns, on_bad_row=OnBadRow(on_bad_row), resamples=resamples, tally=Meter(bar)
+        )
     if output:
         evaluation.save(output)
     if as_json:
         typer.echo(evaluation.to_json(), nl=False)
     else:
-        Console().print(evaluation)
+        report_console().print(evaluation)

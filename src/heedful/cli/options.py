@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from heedful.data import Columns
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
-TextColumn = Annotated[str | None, typer.Option(help="Name of the column with the text.")]
-PairColumn = Annotated[str | None, typer.Option(help="Name of the column with the second text of a pair.")]
-LabelColumn = Annotated[str | None, typer.Option(help="Name of the column with the label.")]
+TextColumn = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Column with the text; the one of the training data if not given.")
+]
+PairColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the second text of a pair.")]
+LabelColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the label.")]
 BadRow = Annotated[
     Literal["error", "skip"],
-    typer.Option(help="error: stop at a row that cannot be used; skip: leave it out and count it."),
+    typer.Option(help="What to do with a row that cannot be used: stop, or leave it out and count it."),
 ]
 
 

@@ -15,41 +15,67 @@ if TYPE_CHECKING:
     from heedful.tasks import Classification
 
 NAME = "predict"
+EXAMPLES = (
+    'echo "my order arrived broken" | heedful predict runs/demo',
+    "heedful predict runs/demo messages.txt > answers.tsv",
+    "heedful predict runs/demo messages.csv --text-column body --json | head -3",
+)
+STANDARD_INPUT = "-"
+SCREENFUL, BULK = 32, 4096
+"""Texts to read ahead: more of them save padding, fewer save waiting."""
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.")],
     data: Annotated[
-        str, typer.Argument(metavar="[FILE|-]", help="Texts: a file with columns, one text a line, or -.")
-    ] = "-",
+        str,
+        typer.Argument(
+            metavar="FILE",
+            show_default=False,
+            help="Texts: .txt, one a line, or .csv, .tsv, .jsonl, .parquet with columns; standard input if not given.",
+        ),
+    ] = STANDARD_INPUT,
     text_column: TextColumn = None,
     pair_column: PairColumn = None,
     on_bad_row: BadRow = "error",
-    top: Annotated[int, typer.Option(min=1, help="Labels to print for each text, with --json.")] = 5,
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Labels to give for each text, with --json.")] = 5,
     as_json: Json = False,
 ) -> None:
-    """Classify texts; one line of answer for each, in order: label, score, text.
+    """Classify texts.
 
-    Example: echo "my card was swallowed" | heedful predict runs/banking77
+    One line for each text, in order: label, score from 0 to 1, and the text; with --json, one JSON object.
     """
+    from heedful.cli.meter import Meter
     from heedful.data import LabelKind, OnBadRow, read_examples
+    from heedful.progress import ProgressBar
     from heedful.tasks import load
 
     task = load(model)
     columns = renamed(task.card.columns, text_column, pair_column, None)
     reader = read_examples(data, columns, label_kind=LabelKind.NONE, on_bad_row=OnBadRow(on_bad_row))
     cut = windowed = 0
-    for example, answer in task.predict_stream(reader):
-        cut += answer.cut_tokens > 0
-        windowed += answer.windows > 1
-        typer.echo(_as_json(answer, top) if as_json else _as_text(example.text, answer))
-    notes = list(reader.bad_rows.notes)
-    if cut:
-        notes.append(f"{cut:,} texts were cut to {task.card.max_length} tokens")
-    if windowed:
-        notes.append(f"{windowed:,} texts were read in windows of {task.card.max_length} tokens")
-    for note in notes:
-        print(f"heedful: {note}", file=sys.stderr)
+    with ProgressBar("predicting", shown=not sys.stdout.isatty()) as bar:
+        meter, read_ahead = Meter(bar), _read_ahead(data)
+        if read_ahead == 1:
+            bar.say("heedful: type a text and press Enter; Ctrl-D ends")
+        for example, answer in task.predict_stream(reader, look_ahead=read_ahead, tally=meter):
+            cut += answer.cut_tokens > 0
+            windowed += answer.windows > 1
+            typer.echo(_as_json(answer, top) if as_json else _as_text(example.text, answer))
+        notes = [*reader.bad_rows.notes]
+        if cut:
+            notes.append(f"{cut:,} texts were cut to {task.card.max_length} tokens")
+        if windowed:
+            notes.append(f"{windowed:,} texts were read in windows of {task.card.max_length} tokens")
+        for note in (*notes, meter.summary):
+            bar.say(f"heedful: {note}")
+
+
+def _read_ahead(data: str) -> int:
+    """Texts to read before the first answer: one where they are typed, few where answers are awaited."""
+    if data == STANDARD_INPUT and sys.stdin.isatty():
+        return 1
+    return SCREENFUL if sys.stdout.isatty() else BULK
 
 
 def _as_json(answer: Classification, top: int) -> str:

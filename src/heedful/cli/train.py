@@ -2,39 +2,65 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heedful.cli.options import Json
 
+if TYPE_CHECKING:
+    from heedful.training import Run
+
 NAME = "train"
+EXAMPLES = (
+    "heedful train helpdesk",
+    "heedful train helpdesk training.epochs=3 output=runs/short",
+    "heedful train banking77 data.train=train.jsonl.gz data.test=test.jsonl.gz",
+    "heedful train my-recipe.yaml seed=2 overwrite=true",
+)
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a recipe that ships with heedful.")
+    ],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Fields of the recipe, such as training.epochs=3."),
+        typer.Argument(metavar="KEY=VALUE", help="Fields of the recipe to change; values are YAML."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a model as a recipe says; the best state is kept in the recipe's output folder.
+    """Train a model as a recipe says.
 
-    Example: heedful train recipes/banking77.yaml data.train=train.jsonl.gz data.test=test.jsonl.gz
+    The best state, the tables and the pictures of its evaluation are kept in the recipe's output folder. Ctrl-C
+    stops after the current step and keeps the last state.
     """
-    from rich.console import Console
-
+    from heedful.cli.console import report_console, typed
     from heedful.training import parse_overrides, train
 
     run = train(recipe, **parse_overrides(overrides or []))
     if as_json:
-        found = {name: json.loads(evaluation.to_json()) for name, evaluation in run.evaluations.items()}
-        typer.echo(json.dumps({"folder": str(run.folder), "steps": run.state.step, "evaluations": found}))
+        typer.echo(run_as_json(run))
         return
-    console = Console()
+    console = report_console()
     for name, evaluation in run.evaluations.items():
         console.print(f"\n[bold]On the {name} data[/bold]")
         console.print(evaluation)
-    console.print(f"\nSaved in {run.folder}. Try it: heedful predict {run.folder} FILE", highlight=False)
+    typer.echo(f"Saved in {run.folder}. Try it:\n  {typed('predict', run.folder)}")
+
+
+def run_as_json(run: Run) -> str:
+    """What a run left, as one JSON object."""
+    import json
+    from dataclasses import asdict
+
+    evaluations = {name: asdict(evaluation) for name, evaluation in run.evaluations.items()}
+    return json.dumps(
+        {
+            "folder": str(run.folder),
+            "steps": run.state.step,
+            "best_step": run.state.best_step,
+            "evaluations": evaluations,
+        },
+        ensure_ascii=False,
+    )
