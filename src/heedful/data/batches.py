@@ -22,9 +22,9 @@ def token_budget_batches(
 ) -> list[NDArray[np.int64]]:
     """Row indices in batches whose padded cost, longest row × rows, is at most ``max_tokens``.
 
-    Rows of like length share a batch. With ``shuffle``, which rows meet and the order of the batches are
-    random, and the same for the same ``seed`` and ``epoch``; without, batches run from the longest rows to the
-    shortest. A row longer than ``max_tokens`` is alone in its batch.
+    Rows of like length share a batch. With ``shuffle``, which rows meet and the order of the batches are random,
+    and the same for the same ``seed`` and ``epoch``; without, batches run from the longest rows to the shortest.
+    A row longer than ``max_tokens`` is alone in its batch.
     """
     lengths = np.asarray(lengths, dtype=np.int64)
     generator = np.random.default_rng((seed, epoch))

@@ -1,24 +1,40 @@
-"""Rows of a source as examples of classification."""
+"""Rows as examples of classification."""
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import Field
+
+from heedful.data.bad_rows import BadRows, OnBadRow
+from heedful.data.readers import AnySource, read_rows
+from heedful.data.rows import Row
+from heedful.data.source import Source
 from heedful.errors import DataError
+from heedful.settings import Settings
+from heedful.text import is_unicode
 
 
 class LabelKind(StrEnum):
-    """What labels a row carries."""
+    """What labels a row has."""
 
     SINGLE = "single"
+    """Exactly one."""
     MULTI = "multi"
+    """Any number, also none: a list, or one string with a separator."""
     NONE = "none"
+    """None that is looked at."""
+
+
+class Columns(Settings):
+    """The names of the columns that an example is made of."""
+
+    text: str = "text"
+    pair: str | None = Field(None, description="a second text, where pairs of texts are classified")
+    label: str = "label"
+    label_separator: str = Field("|", min_length=1, description="between several labels in one string")
 
 
 class Example(NamedTuple):
@@ -27,69 +43,104 @@ class Example(NamedTuple):
     text: str
     pair: str | None
     labels: tuple[str, ...]
-    """Exactly one for single-label data, any number for multi-label data, none for prediction."""
+    """One, any number, or none, as the :class:`LabelKind` says."""
     row: int
-
-
-class OnBadRow(StrEnum):
-    """What happens to a row that cannot be used."""
-
-    ERROR = "error"
-    SKIP = "skip"
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns an example is made of."""
-
-    text: str = "text"
-    pair: str | None = None
-    label: str = "label"
-
-
-@dataclass
-class BadRows:
-    """Rows that could not be used."""
-
-    count: int = 0
-    reasons: list[str] = field(default_factory=list)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What to tell the user; empty where all rows were good."""
-        return ()
+    """Its number in the file: the line it begins on, or the row of a table."""
 
 
 class ExampleReader:
-    """Iterates over the examples of a source; ``bad_rows`` fills as it goes."""
+    """The examples of a source; every iteration reads it anew."""
 
-    def __init__(self, source: str, columns: Columns, label_kind: LabelKind, on_bad_row: OnBadRow) -> None:
-        self.bad_rows = BadRows()
-        self._source, self._columns, self._label_kind, self._on_bad_row = (
-            source,
-            columns,
-            label_kind,
-            on_bad_row,
-        )
+    def __init__(self, source: Source, columns: Columns, label_kind: LabelKind, on_bad_row: OnBadRow) -> None:
+        self.bad_rows = BadRows(on_bad_row)
+        """Of the latest iteration, up to where it is."""
+        self._source = source
+        self._columns = columns
+        self._label_kind = label_kind
 
     def __iter__(self) -> Iterator[Example]:
-        opener: Any = gzip.open if self._source.endswith(".gz") else open
-        if not Path(self._source).is_file():
-            raise DataError(f"there is no file {self._source}")
-        with opener(self._source, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                row = json.loads(line)
-                labels = () if self._label_kind is LabelKind.NONE else (row[self._columns.label],)
-                pair = row[self._columns.pair] if self._columns.pair else None
-                yield Example(row[self._columns.text], pair, labels, number)
+        self.bad_rows = BadRows(self.bad_rows.policy)
+        wanted = [self._columns.text, self._columns.pair, self._columns.label]
+        if self._label_kind is LabelKind.NONE:
+            wanted.pop()
+        any_good = False
+        for row in read_rows(self._source, columns=[name for name in wanted if name], bad_rows=self.bad_rows):
+            try:
+                example = self._example(row)
+            except _UnusableError as fault:
+                self.bad_rows.report(row.place, str(fault))
+            else:
+                any_good = True
+                yield example
+        if not any_good:
+            raise DataError(
+                f"no row of {self._source.name} can be used:\n" + "\n".join(self.bad_rows.notes),
+                remedy="Mend the rows, or name the right columns.",
+            )
+
+    def _example(self, row: Row) -> Example:
+        columns = self._columns
+        return Example(
+            text=_text(row.values[columns.text], columns.text),
+            pair=None if columns.pair is None else _text(row.values[columns.pair], columns.pair),
+            labels=() if self._label_kind is LabelKind.NONE else self._labels(row.values[columns.label]),
+            row=row.number,
+        )
+
+    def _labels(self, value: Any) -> tuple[str, ...]:
+        if self._label_kind is LabelKind.SINGLE:
+            return (_label(value),)
+        if isinstance(value, str):
+            value = value.split(self._columns.label_separator) if value.strip() else []
+        if not isinstance(value, list):
+            raise _UnusableError("its labels are neither a list nor a string")
+        return tuple(dict.fromkeys(_label(part) for part in value))
 
 
 def read_examples(
-    source: str,
+    source: AnySource,
     columns: Columns | None = None,
     *,
     label_kind: LabelKind = LabelKind.SINGLE,
     on_bad_row: OnBadRow = OnBadRow.ERROR,
 ) -> ExampleReader:
-    """The examples of ``source``, streaming."""
+    """Read examples, in memory that does not grow with their number.
+
+    Args:
+        source: a :class:`Source`, or what :meth:`Source.parse` takes.
+        columns: ``text`` and ``label`` if not given.
+
+    Raises:
+        DataError: there is no such source. Iterating raises it too: for what :func:`read_rows` says, for a row that
+            is no example (a text that is empty, no label, ...) unless bad rows are skipped, and if none is left.
+    """
+    source = source if isinstance(source, Source) else Source.parse(source)
     return ExampleReader(source, columns or Columns(), LabelKind(label_kind), OnBadRow(on_bad_row))
+
+
+class _UnusableError(ValueError):
+    """What is wrong with one row."""
+
+
+def _text(value: Any, column: str) -> str:
+    if value is None:
+        raise _UnusableError(f"the column {column!r} holds nothing")
+    if not isinstance(value, str):
+        raise _UnusableError(f"the column {column!r} holds {type(value).__name__} {value!r:.40}, not a text")
+    if not value.strip():
+        raise _UnusableError(f"the text in column {column!r} is empty")
+    if "\0" in value:
+        raise _UnusableError(f"the text in column {column!r} holds a NUL byte")
+    if not is_unicode(value):
+        raise _UnusableError(f"the text in column {column!r} holds half of a surrogate pair, which is no character")
+    return value
+
+
+def _label(value: Any) -> str:
+    if value is None or value == "":
+        raise _UnusableError("it has no label")
+    if isinstance(value, list):
+        raise _UnusableError("it has several labels; set labels to multi if that is meant")
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise _UnusableError(f"its label is {type(value).__name__} {value!r:.40}, neither a string nor a whole number")
+    return _text(str(value), "label")

@@ -1,4 +1,4 @@
-"""Examples on disk, at random access."""
+"""Examples on disk, in flat memory and at random access."""
 
 from __future__ import annotations
 
@@ -10,64 +10,80 @@ from types import TracebackType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from heedful.data.examples import Example
+from heedful.data.files import spooling
 from heedful.text import Tokenizer
 
 _SCHEMA = pa.schema(
-    [
-        ("text", pa.large_string()),
-        ("pair", pa.large_string()),
-        ("labels", pa.list_(pa.string())),
-        ("row", pa.int64()),
-    ]
+    {
+        "text": pa.large_string(),
+        "pair": pa.large_string(),
+        "labels": pa.list_(pa.string()),
+        "row": pa.int64(),
+    }
 )
-_CHUNK = 10_000
+_CHUNK = 1024
+"""Examples in one record batch; the place of an example follows from its number."""
 
 
 class ExampleStore:
-    """Examples spooled once into a memory-mapped Arrow file of a temporary folder."""
+    """Examples, written once into a memory-mapped Arrow file of the temporary folder.
+
+    The file is removed when the store is closed or forgotten, or the process ends.
+    """
 
     def __init__(self, examples: Iterable[Example]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="heedful-examples-")
+        """Raises JobError where the temporary folder is full, and what ``examples`` raise."""
+        self._folder = tempfile.TemporaryDirectory(prefix="heedful-")
         path = Path(self._folder.name) / "examples.arrow"
-        iterator = iter(examples)
-        with pa.ipc.new_file(str(path), _SCHEMA) as writer:
-            while chunk := list(islice(iterator, _CHUNK)):
-                columns = [list(column) for column in zip(*chunk, strict=True)]
-                writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
-        self._table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        with spooling(path.parent):
+            self._length = _write(path, examples)
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        self._batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
 
     def __len__(self) -> int:
-        return int(self._table.num_rows)
+        return self._length
 
     def __getitem__(self, index: int) -> Example:
-        return self.take([index])[0]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"example {index} of {len(self)}")
+        number, place = divmod(index % len(self), _CHUNK)
+        text, pair, labels, row = (column[place].as_py() for column in self._batches[number].columns)
+        return Example(text, pair, tuple(labels), row)
 
     def __iter__(self) -> Iterator[Example]:
-        for start in range(0, len(self), _CHUNK):
-            yield from _examples(self._table.slice(start, _CHUNK))
+        for batch in self._batches:
+            for text, pair, labels, row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield Example(text, pair, tuple(labels), row)
 
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> list[Example]:
         """The examples at ``indices``, in that order."""
-        return _examples(self._table.take(pa.array(indices, pa.int64())))
+        return [self[int(index)] for index in indices]
+
+    def texts(self, max_characters: int = 50_000_000) -> Iterator[str]:
+        """Texts and pairs to train a tokenizer on: all, or where they are too many, spread evenly over the data."""
+        columns = [batch.column(name) for batch in self._batches for name in ("text", "pair")]
+        total = sum(pc.sum(pc.utf8_length(column)).as_py() or 0 for column in columns)
+        for example in islice(self, None, None, max(1, -(-total // max_characters))):
+            yield example.text
+            if example.pair is not None:
+                yield example.pair
 
     def token_lengths(self, tokenizer: Tokenizer) -> NDArray[np.int32]:
-        """Number of tokens of each example, special tokens included."""
-        lengths = np.zeros(len(self), dtype=np.int32)
-        for start in range(0, len(self), _CHUNK):
-            chunk = _examples(self._table.slice(start, _CHUNK))
-            pairs = (
-                [example.pair or "" for example in chunk] if any(e.pair is not None for e in chunk) else None
-            )
-            encodings = tokenizer.encode_batch([example.text for example in chunk], pairs)
-            lengths[start : start + len(chunk)] = [len(encoding) for encoding in encodings]
-        return lengths
+        """Tokens of each example, special tokens included, int32 (N,)."""
+        lengths = []
+        for batch in self._batches:
+            texts, pairs = batch.column("text").to_pylist(), batch.column("pair").to_pylist()
+            encodings = tokenizer.encode_batch(texts, None if None in pairs else pairs)
+            lengths.append(np.array([len(encoding) for encoding in encodings], dtype=np.int32))
+        return np.concatenate(lengths or [np.zeros(0, dtype=np.int32)])
 
     def close(self) -> None:
-        """Delete the temporary file."""
-        self._table = self._table.slice(0, 0)
+        """Remove the file; the store is empty from then on."""
+        self._batches, self._length = [], 0
         self._folder.cleanup()
 
     def __enter__(self) -> ExampleStore:
@@ -79,6 +95,12 @@ class ExampleStore:
         self.close()
 
 
-def _examples(table: pa.Table) -> list[Example]:
-    columns = [table.column(name).to_pylist() for name in _SCHEMA.names]
-    return [Example(text, pair, tuple(labels), row) for text, pair, labels, row in zip(*columns, strict=True)]
+def _write(path: Path, examples: Iterable[Example]) -> int:
+    """Write the examples and say how many they are."""
+    iterator, length = iter(examples), 0
+    with path.open("wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
+        while chunk := list(islice(iterator, _CHUNK)):
+            columns = [list(column) for column in zip(*chunk, strict=True)]
+            writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+            length += len(chunk)
+    return length

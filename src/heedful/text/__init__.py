@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heedful.text.encoding import Encoding
+from heedful.text.encoding import Encoding, is_unicode
 from heedful.text.settings import TokenizerKind, TokenizerSettings
 from heedful.text.tokenizer import SpecialTokens, Tokenizer
 from heedful.text.windows import FittedText, LongInput, fit
@@ -16,4 +16,5 @@ __all__ = [
     "TokenizerKind",
     "TokenizerSettings",
     "fit",
+    "is_unicode",
 ]
