@@ -57,6 +57,8 @@ def _fault(kind: type[BaseModel], detail: Mapping[str, Any]) -> str:
     if detail["type"] == "extra_forbidden":
         known = _keys_at(kind, location[:-1])
         return f"{where}: unknown key; {nearest(str(location[-1]), known)}"
+    if detail["type"] == "model_type":
+        return f"{where}: should hold keys with values (got {detail['input']!r:.80})"
     message = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "missing":
         return f"{where}: required, but not given"

@@ -96,6 +96,17 @@ class Task(ABC, Generic[B]):
         """The metric that chooses the best state of a run, unless the recipe names another."""
 
     @abstractmethod
+    def check(self, store: ExampleStore, *, name: str) -> None:
+        """Refuse labelled examples that cannot be learnt from or judged, before hours are spent on them.
+
+        Args:
+            name: what the examples are called in the message.
+
+        Raises:
+            RequestError: there are none, or one of them does not fit this task.
+        """
+
+    @abstractmethod
     def lengths(self, store: ExampleStore) -> np.ndarray:
         """Tokens of each example as the network will see it, int32 (N,)."""
 

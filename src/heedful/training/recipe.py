@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from heedful.data import Columns, OnBadRow
 from heedful.errors import RecipeError
@@ -20,15 +21,26 @@ from heedful.training.settings import TrainingSettings
 
 MAX_RECIPE_BYTES = 1_000_000
 
+Place = Annotated[str, BeforeValidator(lambda value: os.fspath(value) if isinstance(value, os.PathLike) else value)]
+"""A path or the name of a source; Python's ``Path`` is welcome too."""
+Places = Annotated[
+    Annotated[Place, Tag("source")] | Annotated[tuple[Place, ...], Field(min_length=1), Tag("list")],
+    Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "source"),
+]
+PlaceOrShare = Annotated[
+    Annotated[Place, Tag("source")] | Annotated[float, Field(gt=0, lt=1), Tag("share")],
+    Discriminator(lambda value: "share" if isinstance(value, int | float) else "source"),
+]
+
 
 class DataSettings(Settings):
     """Where the examples come from."""
 
-    train: str | tuple[str, ...] = Field(description="file, Hub id, folder, shipped data set, or a list of them")
-    validation: str | float | None = Field(
+    train: Places = Field(description="file, Hub id, folder, shipped data set, or a list of them")
+    validation: PlaceOrShare | None = Field(
         0.1, description="a source, or the share of the training data held out; null for none"
     )
-    test: str | None = Field(None, description="evaluated once, after training")
+    test: Place | None = Field(None, description="evaluated once, after training")
     columns: Columns = Columns()
     on_bad_row: OnBadRow = Field(
         OnBadRow.ERROR, description="error: stop at a row that cannot be used; skip: leave it out and count it"
@@ -43,9 +55,16 @@ class Recipe(Settings):
     tokenizer: TokenizerSettings
     model: UniformSpec
     training: TrainingSettings = TrainingSettings()
-    output: str = Field(description="folder of the run")
+    output: Place = Field(min_length=1, description="folder of the run")
     overwrite: bool = Field(False, description="replace an earlier run in the output folder")
     seed: int = Field(1, ge=0, lt=2**31, description="of the weights, the order of the data, and dropout")
+
+    @model_validator(mode="after")
+    def _validates_what_needs_it(self) -> Recipe:
+        needed = [name for name in ("patience", "select_by") if getattr(self.training, name) is not None]
+        if needed and self.data.validation is None:
+            raise ValueError(f"training.{needed[0]} needs validation data, and data.validation is null")
+        return self
 
 
 def read_recipe(recipe: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:
@@ -105,6 +124,8 @@ def _load_yaml(file: Path) -> dict[str, Any]:
         data = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(f"{file} is not valid YAML: {error}") from error
+    except OSError as error:
+        raise RecipeError(f"cannot read {file}: {error.strerror}") from error
     if not isinstance(data, dict):
         raise RecipeError(f"{file} holds no recipe", remedy="A recipe is a mapping: task, data, model, ...")
     return data
@@ -114,7 +135,9 @@ def _override(data: dict[str, Any], key: str, value: object) -> None:
     *parents, last = key.split(".")
     place = data
     for parent in parents:
-        inner = place.setdefault(parent, {})
+        if place.get(parent) is None:
+            place[parent] = {}
+        inner = place[parent]
         if not isinstance(inner, dict):
             raise RecipeError(f"cannot set {key}: {parent} is {inner!r}, which holds no {last}")
         place = inner
@@ -130,9 +153,9 @@ def _expand_preset(data: dict[str, Any]) -> None:
     model = data.get("model")
     if not isinstance(model, dict) or "preset" not in model:
         return
-    name = model.pop("preset")
+    name = str(model.pop("preset"))
     if name not in PRESETS:
-        raise RecipeError(f"model.preset is {name!r}; {nearest(str(name), PRESETS)}")
+        raise RecipeError(f"model.preset is {name!r}; {nearest(name, PRESETS)}")
     data["model"] = PRESETS[name].model_dump(mode="json", exclude_unset=True) | model
 
 

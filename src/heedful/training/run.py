@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from heedful.checkpoint import replace_files, write_text
+from heedful.checkpoint import replace_files, write_text, writing
 from heedful.data import ExampleStore, read_examples
 from heedful.errors import DataError, OutputError, RecipeError
 from heedful.evaluation import Evaluation, measure
@@ -28,6 +30,7 @@ from heedful.training.trainer import Observer, Trainer, TrainingState
 RECIPE_FILE = "recipe.yaml"
 LAST_FOLDER = "last"
 EVALUATION_FOLDER = "evaluation"
+CURVES_FILE = "loss_curves"
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,12 @@ def train(recipe: str | Path | Mapping[str, Any], *, observers: Sequence[Observe
     check_folder(folder, overwrite=resolved.overwrite)
     torch.set_num_threads(resolved.training.threads or os.cpu_count() or 1)
     with ExitStack() as stack:
-        stop = stack.enter_context(stop_requests())
         display = stack.enter_context(ProgressDisplay())
         data = _open_data(resolved, stack, display)
-        task = _create(resolved, data["train"])
+        task = _create(resolved, data)
         _announce(display, task, data)
         write_text(folder / RECIPE_FILE, dump_recipe(resolved))
+        _remove_findings(folder)
         log = stack.enter_context(MetricsLog(folder / METRICS_FILE, every=resolved.training.log_every))
         trainer = Trainer(
             task=task,
@@ -75,7 +78,8 @@ def train(recipe: str | Path | Mapping[str, Any], *, observers: Sequence[Observe
             save=lambda which: task.save(folder if which == "best" else folder / LAST_FOLDER),
             observers=(log, display, *observers),
         )
-        state = trainer.run(stop)
+        with stop_requests() as stop:
+            state = trainer.run(stop)
         return _finish(resolved, folder, state, data, display)
 
 
@@ -85,20 +89,30 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: as said; nothing was touched.
     """
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file", remedy="Choose another folder with output=...")
-    if (folder / RECIPE_FILE).exists() and not overwrite:
-        raise OutputError(
-            f"{folder} holds another run",
-            remedy="Choose another folder with output=..., or replace that run with overwrite=true.",
-        )
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / RECIPE_FILE).exists():
-        raise OutputError(
-            f"{folder} is not empty and holds no run of ours", remedy="Choose another folder with output=..."
-        )
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise OutputError(f"{existing} is read-only", remedy="Choose another folder with output=...")
+    another = "Choose another folder with output=..."
+    with writing(folder):
+        existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not existing.is_dir():
+            raise OutputError(f"{existing} is a file", remedy=another)
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise OutputError(f"{existing} is read-only", remedy=another)
+        if (folder / RECIPE_FILE).exists():
+            if not overwrite:
+                raise OutputError(
+                    f"{folder} holds another run",
+                    remedy="Choose another folder with output=..., or replace that run with overwrite=true.",
+                )
+        elif existing == folder and any(folder.iterdir()):
+            raise OutputError(f"{folder} is not empty and holds no run of ours", remedy=another)
+
+
+def _remove_findings(folder: Path) -> None:
+    """Remove what an earlier run in ``folder`` found; its model stays until there is a new one."""
+    with writing(folder):
+        if (folder / EVALUATION_FOLDER).exists():
+            shutil.rmtree(folder / EVALUATION_FOLDER)
+        for picture in folder.glob(f"{CURVES_FILE}.*"):
+            picture.unlink()
 
 
 def _open_data(recipe: Recipe, stack: ExitStack, display: ProgressDisplay) -> dict[str, ExampleStore]:
@@ -115,7 +129,7 @@ def _open_data(recipe: Recipe, stack: ExitStack, display: ProgressDisplay) -> di
             display.say(f"{name} data: {note}")
     if isinstance(settings.validation, float):
         whole = stores["train"]
-        held_out = _held_out(len(whole), settings.validation, recipe.seed)
+        held_out = _held_out(whole, settings.validation, recipe.seed)
         for name, wanted in (("train", ~held_out), ("validation", held_out)):
             stores[name] = stack.enter_context(
                 ExampleStore(example for example, kept in zip(whole, wanted, strict=True) if kept)
@@ -123,23 +137,33 @@ def _open_data(recipe: Recipe, stack: ExitStack, display: ProgressDisplay) -> di
     return stores
 
 
-def _held_out(count: int, share: float, seed: int) -> np.ndarray:
-    """A boolean array (N,) with ``share`` of its entries True, at least one and not all."""
-    if count < 2:
+def _held_out(examples: ExampleStore, share: float, seed: int) -> np.ndarray:
+    """Which of N examples are held out, bool (N,): ``share`` of them, but never the last one with some label."""
+    count = len(examples)
+    held_out = np.zeros(count, dtype=np.bool_)
+    held_out[np.random.default_rng(seed).permutation(count)[: max(1, round(count * share))]] = True
+    remaining = Counter(label for example in examples for label in example.labels)
+    for index, example in enumerate(examples):
+        if held_out[index]:
+            if all(remaining[label] > 1 for label in example.labels):
+                remaining.subtract(example.labels)
+            else:
+                held_out[index] = False
+    if not held_out.any():
         raise DataError(
-            f"the training data hold {count} example, of which none can be held out",
+            f"none of the {count} training examples can be held out: no other would have its labels",
             remedy="Give more data, or data.validation=null.",
         )
-    chosen = np.random.default_rng(seed).permutation(count)[: min(count - 1, max(1, round(count * share)))]
-    held_out = np.zeros(count, dtype=np.bool_)
-    held_out[chosen] = True
     return held_out
 
 
-def _create(recipe: Recipe, examples: ExampleStore) -> TextClassifier:
+def _create(recipe: Recipe, data: Mapping[str, ExampleStore]) -> TextClassifier:
+    """The task to train; whatever would end the run halfway is refused here."""
     task = create_classifier(
-        recipe.task, recipe.tokenizer, recipe.model, examples, recipe.data.columns, seed=recipe.seed
+        recipe.task, recipe.tokenizer, recipe.model, data["train"], recipe.data.columns, seed=recipe.seed
     )
+    for name, store in data.items():
+        task.check(store, name=f"the {name} data")
     chosen = recipe.training.select_by
     if chosen is not None and chosen not in task.metrics:
         raise RecipeError(
@@ -181,5 +205,5 @@ def _finish(
     records = read_records(folder / METRICS_FILE)
     with replace_files(folder) as staging:
         for suffix in ("svg", "png"):
-            save_loss_curves(records, staging / f"loss_curves.{suffix}")
+            save_loss_curves(records, staging / f"{CURVES_FILE}.{suffix}")
     return Run(task=task, folder=folder, state=state, evaluations=evaluations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -25,7 +25,7 @@ from heedful.data import (
     read_examples,
     token_budget_batches,
 )
-from heedful.errors import CheckpointError, DataError
+from heedful.errors import CheckpointError, DataError, RequestError, UnsupportedError
 from heedful.metrics import (
     CLASSIFICATION_METRICS,
     MULTI_LABEL_METRICS,
@@ -43,6 +43,7 @@ from heedful.settings import nearest, parse
 from heedful.tasks.base import Assessment, Tally, Task
 from heedful.tasks.classification.batch import ClassificationBatch, stack_windows
 from heedful.tasks.classification.card import model_card
+from heedful.tasks.classification.losses import IGNORED, cross_entropy, divergence
 from heedful.tasks.classification.settings import ClassifierCard, ObjectiveSettings
 from heedful.text import FittedText, Tokenizer, fit
 
@@ -50,8 +51,6 @@ PREDICTION_TOKENS = 1024
 """Token budget of a batch where nothing is differentiated."""
 STREAM_CHUNK = 4096
 """Texts that a stream looks ahead to sort them by length."""
-IGNORED = -100
-"""The target of a text whose label is out of scope: it adds nothing to the loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +135,11 @@ class TextClassifier(Task[ClassificationBatch]):
         Raises:
             DataError: a text is empty.
             InputTooLongError: a text is longer than the model takes and ``long_input`` is ``error``.
+            RequestError: these are not texts, or not pairs where the classifier reads pairs.
         """
-        examples = []
-        for number, entry in enumerate(texts, 1):
-            text, pair = (entry, None) if isinstance(entry, str) else entry
-            if not text.strip():
-                raise DataError(f"text {number} is empty", remedy="Leave empty texts out.")
-            examples.append(Example(text, pair, (), number))
-        return self.classify(examples)
+        if isinstance(texts, str):
+            raise RequestError("predict takes a list of texts, not a single one", remedy="Write predict([text]).")
+        return self.classify([_example(entry, number) for number, entry in enumerate(texts, 1)])
 
     def predict_stream(
         self, examples: Iterable[Example], *, look_ahead: int = STREAM_CHUNK, tally: Tally | None = None
@@ -205,10 +201,20 @@ class TextClassifier(Task[ClassificationBatch]):
         )
 
     def _windows(self, examples: Sequence[Example], *, dropout: float = 0.0, seed: int = 0) -> list[FittedText]:
-        pairs = None if self.card.columns.pair is None else [example.pair or "" for example in examples]
+        reads_pairs = self.card.columns.pair is not None
+        for example in examples:
+            if (example.pair is not None) != reads_pairs:
+                given, wanted = ("one text", "pairs of texts") if reads_pairs else ("a pair of texts", "single texts")
+                raise UnsupportedError(f"row {example.row} is {given}, and this classifier reads {wanted}")
         texts = [example.text for example in examples]
-        encodings = self.tokenizer.encode_batch(texts, pairs, dropout=dropout, seed=seed)
-        return [fit(encoding, self.card.max_length, self.card.long_input) for encoding in encodings]
+        pairs = [example.pair or "" for example in examples] if reads_pairs else None
+        fitted = []
+        for example, encoding in zip(
+            examples, self.tokenizer.encode_batch(texts, pairs, dropout=dropout, seed=seed), strict=True
+        ):
+            with _naming(f"row {example.row}"):
+                fitted.append(fit(encoding, self.card.max_length, self.card.long_input))
+        return fitted
 
     def _logits(self, ids: Tensor, mask: Tensor, token_types: Tensor | None) -> Tensor:
         """Logits (R, C) of rows (R, S)."""
@@ -220,6 +226,16 @@ class TextClassifier(Task[ClassificationBatch]):
         return self.tokenizer.special.pad or 0
 
     # Learning
+
+    def check(self, store: ExampleStore, *, name: str) -> None:
+        """Refuse labels that are not known, texts that are too long, and data where all is out of scope."""
+        in_scope = False
+        with _naming(name):
+            for chunk in _chunks(store):
+                self._windows(chunk)
+                in_scope |= bool((self.targets(chunk) != IGNORED).any())
+            if not in_scope:
+                raise DataError("there is no example with a label to learn or to judge by")
 
     def lengths(self, store: ExampleStore) -> NDArray[np.int32]:
         """Tokens of each example as the network sees it, over all its windows, int32 (N,)."""
@@ -265,10 +281,14 @@ class TextClassifier(Task[ClassificationBatch]):
         weight = self.objective.consistency if self.network.training else 0.0
         logits = self._batch_logits(batch)
         if not weight:
-            return self._cross_entropy(logits, batch.targets)
+            return self._cross_entropy(logits, batch)
         again = self._batch_logits(batch)
-        fit_both = self._cross_entropy(logits, batch.targets) + self._cross_entropy(again, batch.targets)
-        return 0.5 * fit_both + weight * self._divergence(logits, again, batch.targets)
+        fit_both = self._cross_entropy(logits, batch) + self._cross_entropy(again, batch)
+        return 0.5 * fit_both + weight * divergence(logits, again, batch.targets)
+
+    def _cross_entropy(self, logits: Tensor, batch: ClassificationBatch) -> Tensor:
+        smoothing = self.objective.label_smoothing
+        return cross_entropy(logits, batch.targets, class_weights=self.class_weights, smoothing=smoothing)
 
     def _batch_logits(self, batch: ClassificationBatch) -> Tensor:
         """Logits (B, C) of a batch; those of a text's windows are averaged."""
@@ -277,32 +297,6 @@ class TextClassifier(Task[ClassificationBatch]):
             return logits
         sums = logits.new_zeros(len(batch.targets), logits.shape[-1]).index_add(0, batch.owner, logits)
         return sums / torch.bincount(batch.owner, minlength=len(sums))[:, None]
-
-    def _cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
-        smoothing = self.objective.label_smoothing
-        if self.multi_label:
-            smoothed = targets * (1 - smoothing) + smoothing / 2
-            losses = F.binary_cross_entropy_with_logits(
-                logits, smoothed.to(logits.dtype), reduction="sum", pos_weight=self.class_weights
-            )
-            return losses / logits.shape[-1]
-        return F.cross_entropy(
-            logits,
-            targets,
-            weight=self.class_weights,
-            label_smoothing=smoothing,
-            ignore_index=IGNORED,
-            reduction="sum",
-        )
-
-    def _divergence(self, logits: Tensor, again: Tensor, targets: Tensor) -> Tensor:
-        """Sum over texts of the symmetric divergence between two answers (B, C) to the same texts."""
-        if self.multi_label:
-            # (p - q)(log p - log q) summed over yes and no is (p - q) times the difference of the logits.
-            return 0.5 * ((logits.sigmoid() - again.sigmoid()) * (logits - again)).sum() / logits.shape[-1]
-        inside = targets != IGNORED
-        one, two = logits[inside].log_softmax(-1), again[inside].log_softmax(-1)
-        return 0.5 * ((one.exp() - two.exp()) * (one - two)).sum()
 
     def _weigh(self, targets: Tensor) -> float:
         if self.multi_label:
@@ -333,6 +327,8 @@ class TextClassifier(Task[ClassificationBatch]):
         return np.array([self._index.get(example.labels[0], IGNORED) for example in examples], dtype=np.int64)
 
     def _check_labels(self, example: Example) -> None:
+        if not self.multi_label and len(example.labels) != 1:
+            raise DataError(f"row {example.row} has {len(example.labels)} labels; this classifier gives one a text")
         for label in example.labels:
             if label not in self._index and label != self.card.out_of_scope:
                 raise DataError(
@@ -397,6 +393,8 @@ class TextClassifier(Task[ClassificationBatch]):
         """Logits (N, C) and targets of a store, and what the reader of a report must know."""
         parts, targets = [], []
         tally.total = len(store)
+        if not tally.total:
+            raise DataError("there is no example to evaluate", remedy="Give at least one labelled example.")
         for chunk in _chunks(store):
             targets.append(self.targets(chunk))
             parts.append(self.score(chunk, tally=tally))
@@ -431,10 +429,39 @@ class TextClassifier(Task[ClassificationBatch]):
         """
         card = parse(ClassifierCard, read_json(folder / TASK_FILE), name=str(folder / TASK_FILE), error=CheckpointError)
         model = build(read_spec(folder))
-        classifier = cls(model, build_head(card.head, model.spec.d_model), Tokenizer.load(folder), card)
+        tokenizer = Tokenizer.load(folder)
+        if tokenizer.vocabulary_size > model.spec.vocabulary_size:
+            raise CheckpointError(
+                f"the tokenizer in {folder} knows {tokenizer.vocabulary_size:,} tokens, "
+                f"and the model {model.spec.vocabulary_size:,}",
+                remedy="Take tokenizer.json and config.json from the same run.",
+            )
+        classifier = cls(model, build_head(card.head, model.spec.d_model), tokenizer, card)
         read_network(folder, classifier.network)
         classifier.network.eval()
         return classifier
+
+
+def _example(entry: object, number: int) -> Example:
+    match entry:
+        case str(text):
+            pair = None
+        case (str(text), str(pair)):
+            pass
+        case _:
+            raise RequestError(f"text {number} is {entry!r:.80}, neither a text nor a pair of texts")
+    if not text.strip() or (pair is not None and not pair.strip()):
+        raise DataError(f"text {number} is empty", remedy="Leave empty texts out.")
+    return Example(text, pair, (), number)
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Name the place in the message of a refusal inside the block."""
+    try:
+        yield
+    except RequestError as error:
+        raise type(error)(f"{place}: {error.message}", remedy=error.remedy) from None
 
 
 def _chunks(store: ExampleStore) -> Iterator[list[Example]]:
