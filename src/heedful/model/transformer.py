@@ -93,11 +93,8 @@ class Transformer(nn.Module):
         tokens = self._embed(ids, past=0 if cache is None else cache.length)
         _check_shape("mask", mask, ids.shape, torch.bool)
         self._check_memory(len(ids), memory, memory_mask)
-        if cache is not None and cache.batch_size != len(ids):
-            raise RequestError(
-                f"the cache was made for {cache.batch_size} texts, not {len(ids)}",
-                remedy="Make one cache for each batch.",
-            )
+        if cache is not None:
+            _check_cache(cache, len(ids))
         hidden: Tensor = self.decoder(tokens, mask=mask, memory=memory, memory_mask=memory_mask, cache=cache)
         return hidden
 
@@ -162,7 +159,20 @@ class Transformer(nn.Module):
         return vectors
 
 
+def _check_cache(cache: KeyValueCache, batch_size: int) -> None:
+    if cache.batch_size != batch_size:
+        raise RequestError(
+            f"the cache was made for {cache.batch_size} texts, not {batch_size}",
+            remedy="Make one cache for each batch.",
+        )
+    if torch.is_grad_enabled():
+        raise RequestError(
+            "a cache keeps no gradients", remedy="Decode under torch.inference_mode(), or without a cache."
+        )
+
+
 def _check_shape(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    shape = tuple(shape)
     if tensor is not None and (tensor.shape != shape or tensor.dtype != dtype):
         raise RequestError(
             f"{name} must be {dtype} of shape {shape}, not {tensor.dtype} of shape {tuple(tensor.shape)}",

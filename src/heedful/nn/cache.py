@@ -1,7 +1,7 @@
 """Keys and values of what a decoder has read, so that each step computes the new tokens only.
 
-Memory is set aside once. A cache belongs to one batch and one encoder output; use it under
-``torch.inference_mode()``, since its buffers are written in place.
+Memory is set aside once and written in place, so a cache is for inference: it keeps no gradients. It belongs
+to one batch and one encoder output.
 """
 
 from __future__ import annotations
