@@ -107,7 +107,7 @@ class Evaluation:
             parts.append(_confused_table(self.confusion, pairs))
         if self.notes:
             parts.append(Text("\n".join(f"! {note}" for note in self.notes), style="yellow"))
-        return Group(*(Padding(part, (0, 1, 1, 1)) for part in parts))
+        return Group(*(Padding(part, (0, 1, 1, 1), expand=False) for part in parts))
 
     def _metrics_table(self) -> Table:
         rate = f", {self.num_examples / self.seconds:,.0f} a second" if self.seconds > 0 else ""

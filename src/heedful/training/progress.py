@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heedful.evaluation import Evaluation
+from heedful.metrics import readable
 from heedful.progress import ProgressBar
 from heedful.training.trainer import TrainingState
 
@@ -21,8 +22,6 @@ class ProgressDisplay(ProgressBar):
         )
 
     def on_evaluation(self, state: TrainingState, evaluation: Evaluation, *, best: bool) -> None:
-        shown = ", ".join(f"{name.replace('_', ' ')} {metric}" for name, metric in list(evaluation.metrics.items())[:2])
-        self.say(
-            f"epoch {state.epoch:6.2f}  step {state.step:>6,}  training loss {state.loss:.3f}  "
-            f"validation {shown}{'  (best so far)' if best else ''}"
-        )
+        first_two = list(evaluation.metrics.items())[:2]
+        shown = ", ".join(f"{readable(name)} {metric}" for name, metric in first_two)
+        self.say(f"epoch {state.epoch:5.2f}  loss {state.loss:.3f}  validation: {shown}{'  best' if best else ''}")

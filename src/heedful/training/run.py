@@ -176,10 +176,8 @@ def _create(recipe: Recipe, data: Mapping[str, ExampleStore]) -> TextClassifier:
 def _announce(display: ProgressDisplay, task: TextClassifier, data: Mapping[str, ExampleStore]) -> None:
     sizes = ", ".join(f"{len(store):,} {name}" for name, store in data.items())
     parameters = sum(parameter.numel() for parameter in task.network.parameters())
-    display.say(
-        f"{sizes} texts · {len(task.labels)} labels · vocabulary {task.tokenizer.vocabulary_size:,} · "
-        f"{parameters:,} parameters"
-    )
+    display.say(f"{sizes} texts · {len(task.labels)} labels")
+    display.say(f"vocabulary {task.tokenizer.vocabulary_size:,} · {parameters:,} parameters")
 
 
 def _finish(
