@@ -97,12 +97,13 @@ class UniformSpec(Settings):
     @field_validator("positions")
     @classmethod
     def _even(cls, value: PositionKind | None, info: ValidationInfo) -> PositionKind | None:
-        d_model, heads, head_dim = (info.data.get(name) for name in ("d_model", "num_heads", "head_dim"))
+        d_model, heads = info.data.get("d_model"), info.data.get("num_heads")
         if value is PositionKind.SINUSOIDAL and d_model and d_model % 2:
             raise ValueError(f"sinusoidal positions need an even d_model, not {d_model}")
-        head_dim = head_dim or (d_model // heads if d_model and heads else None)
-        if value is PositionKind.ROTARY and head_dim and head_dim % 2:
-            raise ValueError(f"rotary positions need an even head_dim, not {head_dim}")
+        if value is PositionKind.ROTARY and d_model and heads and "head_dim" in info.data:
+            head_dim = info.data["head_dim"] or d_model // heads
+            if head_dim % 2:
+                raise ValueError(f"rotary positions need an even head_dim, not {head_dim}")
         return value
 
     def encoder(
