@@ -176,7 +176,7 @@ class Trainer:
         name = self.settings.select_by or self.task.main_metric
         value = evaluation.metrics[name].value
         sign = 1 if self.task.metrics[name].direction == "higher" else -1
-        best = state.best_value is None or sign * value > sign * state.best_value
+        best = state.best_value is None or sign * value >= sign * state.best_value
         state.evaluations_since_best = 0 if best else state.evaluations_since_best + 1
         if best:
             state.best_value, state.best_step = value, state.step
