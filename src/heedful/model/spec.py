@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
@@ -24,13 +25,14 @@ from heedful.errors import SpecError
 from heedful.model.structure import structural_faults
 from heedful.settings import Settings, parse
 
+MAX_LAYERS = 2**10
 Width = Annotated[int, Field(gt=0, le=2**16)]
 InnerWidth = Annotated[int, Field(gt=0, le=2**20)]
 Heads = Annotated[int, Field(gt=0, le=2**10)]
 Length = Annotated[int, Field(gt=0, le=2**24)]
 VocabularySize = Annotated[int, Field(gt=0, le=2**24)]
+Layers = Annotated[int, Field(gt=0, le=MAX_LAYERS)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
-MAX_LAYERS = 2**10
 
 
 class Activation(StrEnum):
@@ -64,6 +66,25 @@ class Pooling(StrEnum):
     MEAN = "mean"
     FIRST = "first"
     LAST = "last"
+
+
+def _divides_heads(value: int, info: ValidationInfo) -> int:
+    heads = info.data.get("num_heads")
+    if heads and heads % value:
+        raise ValueError(f"num_heads {heads} is not divisible by num_kv_heads {value}")
+    return value
+
+
+def _has_no_post_norm(value: bool, info: ValidationInfo) -> bool:
+    if value and info.data.get("norm_placement") is NormPlacement.POST:
+        raise ValueError("parallel slots need norm_placement pre or sandwich, not post")
+    return value
+
+
+KeyValueHeads = Annotated[Heads, AfterValidator(_divides_heads)]
+"""For a field after ``num_heads``."""
+Parallel = Annotated[bool, AfterValidator(_has_no_post_norm)]
+"""For a field after ``norm_placement``."""
 
 
 class SinusoidalSpec(Settings):
@@ -124,14 +145,9 @@ class AttentionSpec(Settings):
 
     num_heads: Heads
     head_dim: Width
-    num_kv_heads: Heads | None = Field(default=None, description="key/value heads; num_heads unless given")
+    num_kv_heads: KeyValueHeads | None = Field(default=None, description="key/value heads; num_heads unless given")
     bias: bool = True
     dropout: Probability = Field(default=0.0, description="of attention weights")
-
-    @field_validator("num_kv_heads")
-    @classmethod
-    def _divides_heads(cls, value: int | None, info: ValidationInfo) -> int | None:
-        return check_divides_heads(value, info)
 
 
 class SelfAttentionSpec(AttentionSpec):
@@ -157,13 +173,8 @@ class LayerSpec(Settings):
     feed_forward: FeedForwardSpec | None = None
     norm: NormSpec = NormSpec()
     norm_placement: NormPlacement = NormPlacement.PRE
-    parallel: bool = Field(default=False, description="all slots read the layer's input; their outputs are added")
+    parallel: Parallel = Field(default=False, description="all slots read the layer's input; their outputs are added")
     dropout: Probability = Field(default=0.0, description="of what each slot adds")
-
-    @field_validator("parallel")
-    @classmethod
-    def _not_post(cls, value: bool, info: ValidationInfo) -> bool:
-        return check_parallel(value, info)
 
 
 class EmbeddingSpec(Settings):
@@ -252,21 +263,6 @@ def parse_spec(data: object) -> TransformerSpec:
         SpecError: the message lists every fault with its dotted path.
     """
     return parse(TransformerSpec, data, name="the model's spec", error=SpecError)
-
-
-def check_divides_heads(value: int | None, info: ValidationInfo) -> int | None:
-    """``num_kv_heads`` must divide ``num_heads``."""
-    heads = info.data.get("num_heads")
-    if value and heads and heads % value:
-        raise ValueError(f"num_heads {heads} is not divisible by num_kv_heads {value}")
-    return value
-
-
-def check_parallel(value: bool, info: ValidationInfo) -> bool:
-    """Parallel slots have no sum of their own that a post-norm could normalise."""
-    if value and info.data.get("norm_placement") is NormPlacement.POST:
-        raise ValueError("parallel slots need norm_placement pre or sandwich, not post")
-    return value
 
 
 def _raised_again(error: ErrorDetails) -> InitErrorDetails:

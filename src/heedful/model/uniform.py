@@ -8,23 +8,23 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from heedful.errors import SpecError
 from heedful.model.spec import (
-    MAX_LAYERS,
     Activation,
     AttentionSpec,
     FeedForwardSpec,
     Heads,
     InnerWidth,
+    KeyValueHeads,
+    Layers,
     LayerSpec,
     Length,
     NormPlacement,
     NormSpec,
     OutputSpec,
+    Parallel,
     Probability,
     SelfAttentionSpec,
     TransformerSpec,
     Width,
-    check_divides_heads,
-    check_parallel,
     parse_spec,
 )
 from heedful.settings import Settings
@@ -44,12 +44,10 @@ class UniformSpec(Settings):
     """The same layer n times; ``encoder``, ``decoder`` and ``encoder_decoder`` write it out as a tree."""
 
     d_model: Width = Field(description="width of the model")
-    num_layers: int = Field(gt=0, le=MAX_LAYERS, description="layers of the encoder and of the decoder")
-    decoder_layers: int | None = Field(
-        default=None, gt=0, le=MAX_LAYERS, description="layers of the decoder, if not num_layers"
-    )
+    num_layers: Layers = Field(description="layers of the encoder and of the decoder")
+    decoder_layers: Layers | None = Field(default=None, description="layers of the decoder, if not num_layers")
     num_heads: Heads = Field(description="attention heads")
-    num_kv_heads: Heads | None = Field(default=None, description="key/value heads; num_heads unless given")
+    num_kv_heads: KeyValueHeads | None = Field(default=None, description="key/value heads; num_heads unless given")
     head_dim: Width | None = Field(
         default=None, validate_default=True, description="width of a head; d_model / num_heads unless given"
     )
@@ -66,7 +64,7 @@ class UniformSpec(Settings):
     norm_placement: NormPlacement = Field(
         default=NormPlacement.PRE, description="before each slot, on the sum after it, or before and after the slot"
     )
-    parallel: bool = Field(default=False, description="attention and feed-forward read the same input")
+    parallel: Parallel = Field(default=False, description="attention and feed-forward read the same input")
     positions: PositionKind | None = Field(
         default=PositionKind.SINUSOIDAL, validate_default=True, description="how the order of the tokens is known"
     )
@@ -76,11 +74,6 @@ class UniformSpec(Settings):
     dropout: Probability = Field(default=0.1, description="of embeddings and of what each slot adds")
     attention_dropout: Probability = Field(default=0.0, description="of attention weights")
 
-    @field_validator("num_kv_heads")
-    @classmethod
-    def _divides_heads(cls, value: int | None, info: ValidationInfo) -> int | None:
-        return check_divides_heads(value, info)
-
     @field_validator("head_dim")
     @classmethod
     def _known(cls, value: int | None, info: ValidationInfo) -> int | None:
@@ -88,11 +81,6 @@ class UniformSpec(Settings):
         if value is None and d_model and heads and d_model % heads:
             raise ValueError(f"d_model {d_model} is not divisible by num_heads {heads}; give head_dim")
         return value
-
-    @field_validator("parallel")
-    @classmethod
-    def _not_post(cls, value: bool, info: ValidationInfo) -> bool:
-        return check_parallel(value, info)
 
     @field_validator("positions")
     @classmethod
