@@ -7,10 +7,26 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column
+from rich.text import Text
 
 REFRESHES_PER_SECOND = 5
+
+
+class _TimeColumn(TimeRemainingColumn):
+    """The time that is left, or that has passed where the end is not known."""
+
+    def render(self, task: Task) -> Text:
+        return TimeElapsedColumn().render(task) if task.total is None else super().render(task) + " left"
 
 
 class ProgressBar:
@@ -27,8 +43,7 @@ class ProgressBar:
             BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
             TaskProgressColumn(table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[figures]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
-            TimeRemainingColumn(table_column=Column(no_wrap=True)),
-            TextColumn("left", table_column=Column(no_wrap=True)),
+            _TimeColumn(table_column=Column(no_wrap=True)),
             console=self._console,
             disable=not (shown and self._console.is_terminal),
             expand=True,
