@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,8 +21,6 @@ from heedful.text import TokenizerSettings
 from heedful.training import Run, train
 
 Row = dict[str, Any]
-RecipeMaker = Callable[..., dict[str, Any]]
-ClassifierMaker = Callable[..., TextClassifier]
 
 TOPICS = {
     "card": "card swallowed stolen pin blocked plastic terminal",
@@ -75,7 +75,7 @@ def jsonl(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def recipe(tmp_path: Path, rows: tuple[Row, ...], jsonl: Callable[..., Path]) -> RecipeMaker:
+def recipe(tmp_path: Path, rows: tuple[Row, ...], jsonl: Callable[..., Path]) -> Callable[..., dict[str, Any]]:
     """Make a recipe that trains in a moment on ``rows``, or on others; keywords are its sections."""
 
     def make(data: Iterable[Row] = rows, **sections: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,21 +117,21 @@ def run_copy(run: Run, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store_of() -> Iterator[Callable[[Iterable[Row]], ExampleStore]]:
+def stores() -> Iterator[Callable[[Iterable[Row]], ExampleStore]]:
     """Make rows into a store of examples."""
-    stores: list[ExampleStore] = []
+    made: list[ExampleStore] = []
 
     def make(rows: Iterable[Row]) -> ExampleStore:
-        stores.append(ExampleStore(_examples(rows)))
-        return stores[-1]
+        made.append(ExampleStore(_examples(rows)))
+        return made[-1]
 
     yield make
-    for store in stores:
+    for store in made:
         store.close()
 
 
 @pytest.fixture
-def untrained(store_of: Callable[[Iterable[Row]], ExampleStore]) -> ClassifierMaker:
+def untrained(stores: Callable[[Iterable[Row]], ExampleStore]) -> Callable[..., TextClassifier]:
     """Make a classifier with random weights for the labels of some rows; keywords are its ``task`` section."""
 
     def make(
@@ -142,12 +142,28 @@ def untrained(store_of: Callable[[Iterable[Row]], ExampleStore]) -> ClassifierMa
             ClassificationSettings(job="classification", **task),
             TokenizerSettings.model_validate(TOKENIZER),
             UniformSpec.model_validate(MODEL | dict(model or {})),
-            store_of(rows),
+            stores(rows),
             Columns(pair="pair" if "pair" in rows[0] else None),
             seed=seed,
         )
 
     return make
+
+
+@pytest.fixture
+def small_files() -> Callable[[int], AbstractContextManager[None]]:
+    """The system refuses files above a size in bytes, as a full disk would refuse the next block."""
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
 
 
 def _examples(rows: Iterable[Row]) -> Iterator[Example]:

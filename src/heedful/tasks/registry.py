@@ -27,6 +27,7 @@ def load(folder: str | Path) -> TextClassifier:
             f"there is no folder {folder}", remedy="Give the folder of a run, such as runs/banking77."
         )
     job = read_json(folder / TASK_FILE).get("job")
-    if job not in TASKS:
+    task = TASKS.get(str(job))
+    if task is None:
         raise CheckpointError(f"{folder / TASK_FILE} names the job {job!r}; {nearest(str(job), TASKS)}")
-    return TASKS[job].load(folder)
+    return task.load(folder)

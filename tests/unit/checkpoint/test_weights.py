@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import resource
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -29,15 +29,6 @@ class Tied(nn.Module):
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "model.safetensors"
-
-
-@pytest.fixture
-def small_disk() -> Iterator[int]:
-    """The system refuses files above this size, in bytes, as a full disk would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield 1000
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -104,7 +95,9 @@ def test_a_missing_file_is_refused(file: Path) -> None:
         read_weights(file)
 
 
-def test_a_full_disk_is_what_the_system_calls_it(file: Path, small_disk: int) -> None:
-    with pytest.raises(OSError, match="too large") as caught:
-        save_weights(nn.Linear(small_disk, 1), file)
+def test_a_full_disk_is_what_the_system_calls_it(
+    file: Path, small_files: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with small_files(1000), pytest.raises(OSError, match="too large") as caught:
+        save_weights(nn.Linear(1000, 1), file)
     assert caught.value.errno == errno.EFBIG
