@@ -238,13 +238,6 @@ class TransformerSpec(Settings):
             raise ValidationError.from_exception_data(cls.__name__, faults)
         return spec
 
-    @property
-    def max_positions(self) -> int | None:
-        """The longest text the model can take, in tokens; None where nothing limits it."""
-        stacks = [stack for stack in (self.encoder, self.decoder) if stack is not None]
-        tables = [stack.embeddings.positions for stack in stacks]
-        return min((table.max_positions for table in tables if isinstance(table, LearnedSpec)), default=None)
-
 
 class ClassificationHeadSpec(Settings):
     """From a text's hidden states to one logit a label."""

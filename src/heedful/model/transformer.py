@@ -34,8 +34,9 @@ class Transformer(nn.Module):
 
     @property
     def max_positions(self) -> int | None:
-        """The longest text the model can take, in tokens; None where nothing limits it."""
-        return self.spec.max_positions
+        """The longest text that ``encode`` takes, or ``decode`` in a decoder-only model; None if there is no limit."""
+        reader = self.encoder or self.decoder
+        return None if reader is None else reader.max_positions
 
     def encode(self, ids: Tensor, mask: Tensor | None = None, token_types: Tensor | None = None) -> Tensor:
         """Read texts.
@@ -57,7 +58,7 @@ class Transformer(nn.Module):
             raise UnsupportedError("this model has no encoder", remedy="Use decode: it is a decoder-only model.")
         if token_types is not None and self.encoder.embeddings.token_types is None:
             raise UnsupportedError("this model has no token types", remedy="Leave token_types out.")
-        tokens = self._embed(ids)
+        tokens = self._embed(ids, self.encoder.max_positions)
         _check_shape("mask", mask, ids.shape, torch.bool)
         _check_shape("token_types", token_types, ids.shape, torch.int64)
         hidden: Tensor = self.encoder(tokens, mask=mask, token_types=token_types)
@@ -90,7 +91,7 @@ class Transformer(nn.Module):
         """
         if self.decoder is None:
             raise UnsupportedError("this model has no decoder", remedy="Use encode: it is an encoder-only model.")
-        tokens = self._embed(ids, past=0 if cache is None else cache.length)
+        tokens = self._embed(ids, self.decoder.max_positions, past=0 if cache is None else cache.length)
         _check_shape("mask", mask, ids.shape, torch.bool)
         self._check_memory(len(ids), memory, memory_mask)
         if cache is not None:
@@ -136,14 +137,14 @@ class Transformer(nn.Module):
             )
         _check_shape("memory_mask", memory_mask, memory.shape[:2], torch.bool)
 
-    def _embed(self, ids: Tensor, *, past: int = 0) -> Tensor:
+    def _embed(self, ids: Tensor, limit: int | None, *, past: int = 0) -> Tensor:
         """Token vectors (B, T, D); refuses ids of the wrong shape or type, too many, or out of the vocabulary."""
         if ids.dim() != 2 or ids.dtype != torch.int64:
             raise RequestError(
                 f"ids must be int64 of shape (texts, tokens), not {ids.dtype} of shape {tuple(ids.shape)}",
                 remedy="Pad texts of unequal length into one tensor, and give a mask.",
             )
-        length, limit = past + ids.shape[1], self.max_positions
+        length = past + ids.shape[1]
         if limit is not None and length > limit:
             raise InputTooLongError(
                 f"a text of {length} tokens was given; the model takes {limit}",

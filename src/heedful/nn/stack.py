@@ -12,7 +12,7 @@ from heedful.nn.cache import KeyValueCache
 from heedful.nn.embeddings import Embeddings
 from heedful.nn.layer import Layer
 from heedful.nn.masks import padding_mask, self_attention_mask
-from heedful.nn.positions import AlibiBias, RelativeBias, RotaryPositions, token_positions
+from heedful.nn.positions import AlibiBias, LearnedPositions, RelativeBias, RotaryPositions, token_positions
 
 
 class Stack(nn.Module):
@@ -37,6 +37,12 @@ class Stack(nn.Module):
         self.relative_bias = relative_bias
         self.causal = causal
         self._windows = [layer.window for layer in layers]
+
+    @property
+    def max_positions(self) -> int | None:
+        """The longest text the stack can take, in tokens; None where nothing limits it."""
+        positions = self.embeddings.positions
+        return positions.table.num_embeddings if isinstance(positions, LearnedPositions) else None
 
     def forward(
         self,

@@ -5,12 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import torch
 
 from heedful.model import Activation, NormKind, NormPlacement, PositionKind, UniformSpec
-
-# These models are so small that several threads only wait for each other.
-torch.set_num_threads(1)
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "no positions": {"positions": None},

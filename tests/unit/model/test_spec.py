@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import importlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,6 +134,16 @@ def test_every_spec_round_trips_through_json_and_can_be_built(spec: TransformerS
 )
 def test_every_head_round_trips_through_json(spec: ClassificationHeadSpec) -> None:
     assert ClassificationHeadSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize("name", ["presets", "spec", "structure", "uniform"])
+def test_specs_know_nothing_of_tensors(name: str) -> None:
+    module = importlib.import_module(f"heedful.model.{name}")
+    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
+    imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert imported
+    assert not [found for found in imported if found.startswith(("torch", "heedful.nn"))]
 
 
 def test_a_spec_cannot_be_changed() -> None:

@@ -15,7 +15,7 @@ from torch.autograd.gradcheck import gradcheck
 from torch.func import functional_call
 
 from heedful.errors import InputTooLongError, RequestError, UnsupportedError
-from heedful.model import Transformer, UniformSpec, build
+from heedful.model import PositionKind, Transformer, UniformSpec, build, parse_spec
 
 VOCABULARY, MAX_POSITIONS = 17, 9
 EXACT = 1e-13  # float64; measured: 5e-15
@@ -117,24 +117,26 @@ def test_decoding_in_steps_equals_one_full_pass(
     assert (torch.cat(steps, dim=1) - full)[seen].abs().max() <= EXACT
 
 
-def reach(model: Transformer, length: int) -> Tensor:
+def reach(model: Transformer, length: int, *, masked: bool) -> Tensor:
     """Entry (t, s): how strongly state t depends on token s, all ids being different; exactly 0 where not at all."""
     ids = torch.arange(length)[None]
     table = model.token_embedding.weight
-    states = read(model, ids, None)[0]
+    states = read(model, ids, torch.ones_like(ids, dtype=torch.bool) if masked else None)[0]
     rows = [torch.autograd.grad(state.square().sum(), table, retain_graph=True)[0] for state in states]
     return torch.stack(rows)[:, :length].abs().sum(-1)
 
 
-def test_a_decoder_never_looks_ahead(uniform: UniformSpec) -> None:
-    strength = reach(make_model(uniform, "decoder"), 7)
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_decoder_never_looks_ahead(uniform: UniformSpec, masked: bool) -> None:
+    strength = reach(make_model(uniform, "decoder"), 7, masked=masked)
     assert (strength.triu(1) == 0).all()
     direct = 7 if uniform.window is None else uniform.window
     assert (strength[torch.ones(7, 7).tril().triu(1 - direct).bool()] > 0).all()
 
 
-def test_an_encoder_looks_everywhere_within_its_windows(uniform: UniformSpec) -> None:
-    strength = reach(make_model(uniform, "encoder"), 7)
+@pytest.mark.parametrize("masked", [False, True])
+def test_an_encoder_looks_everywhere_within_its_windows(uniform: UniformSpec, masked: bool) -> None:
+    strength = reach(make_model(uniform, "encoder"), 7, masked=masked)
     indexes = torch.arange(7)
     distance = (indexes[:, None] - indexes).abs()
     furthest = 7 if uniform.window is None else uniform.num_layers * (uniform.window - 1)
@@ -206,11 +208,26 @@ def test_token_types_are_zero_unless_given() -> None:
     assert not torch.allclose(model.encode(ids, token_types=torch.tensor([[0, 0, 1]])), untyped)
 
 
-@pytest.mark.parametrize("positions", ["sinusoidal", "learned", None])
-def test_the_longest_text_is_known(positions: str | None) -> None:
-    uniform = UniformSpec(d_model=8, num_layers=1, num_heads=2, positions=positions)
-    model = build(uniform.encoder_decoder(VOCABULARY, max_positions=5))
-    assert model.max_positions == (5 if positions == "learned" else None)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", [None, *PositionKind])
+def test_the_longest_text_is_known(kind: PositionKind | None, form: str) -> None:
+    uniform = UniformSpec(d_model=8, num_layers=1, num_heads=2, positions=kind)
+    model = build(getattr(uniform, form)(VOCABULARY, max_positions=5))
+    assert model.max_positions == (5 if kind == "learned" else None)
+
+
+def test_encoder_and_decoder_may_take_texts_of_different_length() -> None:
+    tree = (
+        UniformSpec(d_model=8, num_layers=1, num_heads=2, positions="learned")
+        .encoder_decoder(VOCABULARY, max_positions=6)
+        .model_dump()
+    )
+    tree["decoder"]["embeddings"]["positions"]["max_positions"] = 2
+    model = build(parse_spec(tree))
+    memory = model.encode(torch.ones(1, 6, dtype=torch.int64))
+    assert model.decode(torch.ones(1, 2, dtype=torch.int64), memory).isfinite().all()
+    with pytest.raises(InputTooLongError, match="3 tokens was given; the model takes 2"):
+        model.decode(torch.ones(1, 3, dtype=torch.int64), memory)
 
 
 ids, mask = torch.tensor([[1, 2, 3]]), torch.ones(1, 3, dtype=torch.bool)

@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from heedful.errors import SpecError
-from heedful.model import PRESETS, PositionKind, TransformerSpec, UniformSpec, build, parse_spec
+from heedful.model import PRESETS, LearnedSpec, PositionKind, TransformerSpec, UniformSpec, build, parse_spec
 from heedful.settings import parse
 
 SMALLEST = {"d_model": 8, "num_layers": 2, "num_heads": 2}
@@ -77,7 +77,8 @@ def test_every_kind_of_positions_finds_its_place(kind: PositionKind | None, form
         if stack is not None:
             places = [stack.embeddings.positions, stack.positions]
             assert [place.kind for place in places if place is not None] == ([] if kind is None else [kind])
-    assert spec.max_positions == (7 if kind == "learned" else None)
+            if kind is PositionKind.LEARNED:
+                assert stack.embeddings.positions == LearnedSpec(max_positions=7)
 
 
 @pytest.mark.parametrize("placement", ["pre", "post", "sandwich"])
