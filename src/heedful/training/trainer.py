@@ -104,9 +104,9 @@ class Trainer:
         optimizer = build_optimizer(self.task.network, settings)
         average = WeightAverage(self.task.network, settings.weight_average)
         evaluate_every = max(1, round(steps_per_epoch * settings.evaluate_every))
+        started = time.perf_counter()
         try:
             for epoch, position, group in self._groups(lengths):
-                started = time.perf_counter()
                 self._step(state, optimizer, group)
                 average.update()
                 state.epoch = epoch + position
@@ -120,6 +120,7 @@ class Trainer:
                     finished = finished or state.evaluations_since_best >= (settings.patience or math.inf)
                 if finished or stop.requested:
                     break
+                started = time.perf_counter()
         finally:
             # On failure too: hours of training are not lost to a full disk elsewhere or a bad batch.
             with average.applied():
@@ -176,8 +177,9 @@ class Trainer:
         name = self.settings.select_by or self.task.main_metric
         value = evaluation.metrics[name].value
         sign = 1 if self.task.metrics[name].direction == "higher" else -1
-        best = state.best_value is None or sign * value >= sign * state.best_value
-        state.evaluations_since_best = 0 if best else state.evaluations_since_best + 1
+        gain = math.inf if state.best_value is None else sign * (value - state.best_value)
+        state.evaluations_since_best = 0 if gain > 0 else state.evaluations_since_best + 1
+        best = gain >= 0  # of equals, the later one has seen more
         if best:
             state.best_value, state.best_step = value, state.step
             self.save("best")

@@ -276,7 +276,7 @@ class TextClassifier(Task[ClassificationBatch]):
 
         In training, with ``objective.consistency`` α > 0, it is that of two passes with independent dropout,
         averaged, plus α times the symmetric Kullback-Leibler divergence of their answers (Liang et al. 2021,
-        R-Drop, equations 1 to 3, halved).
+        R-Drop, equations 1 to 3, whose α is twice this one).
         """
         weight = self.objective.consistency if self.network.training else 0.0
         logits = self._batch_logits(batch)
