@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-_JITTER = 0.1
+Lengths = Sequence[int] | NDArray[np.integer[Any]]
+
+_JITTER = 0.05
+"""Lengths that differ by less than this share may meet in a batch, so that rows of rare lengths meet others too."""
 
 
 def token_budget_batches(
-    lengths: Sequence[int] | NDArray[np.int32],
+    lengths: Lengths,
     max_tokens: int,
     *,
     seed: int = 0,
@@ -31,7 +35,6 @@ def token_budget_batches(
     keys = lengths.astype(np.float64)
     if shuffle:
         keys *= 1 + _JITTER * generator.random(len(keys))
-        keys += generator.random(len(keys))
     order = np.argsort(-keys, kind="stable")
     starts = [0] if len(order) else []
     longest = 0
@@ -47,7 +50,7 @@ def token_budget_batches(
     return batches
 
 
-def padding_share(lengths: Sequence[int] | NDArray[np.int32], batches: Sequence[NDArray[np.int64]]) -> float:
+def padding_share(lengths: Lengths, batches: Sequence[NDArray[np.int64]]) -> float:
     """Share, 0 to 1, of the positions of ``batches`` that hold padding."""
     lengths = np.asarray(lengths, dtype=np.int64)
     padded = sum(int(lengths[batch].max()) * len(batch) for batch in batches)

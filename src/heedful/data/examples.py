@@ -31,9 +31,9 @@ class LabelKind(StrEnum):
 class Columns(Settings):
     """The names of the columns that an example is made of."""
 
-    text: str = "text"
+    text: str = Field("text", description="the text")
     pair: str | None = Field(None, description="a second text, where pairs of texts are classified")
-    label: str = "label"
+    label: str = Field("label", description="its label or labels")
     label_separator: str = Field("|", min_length=1, description="between several labels in one string")
 
 

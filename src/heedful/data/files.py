@@ -61,6 +61,8 @@ def spooling(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:  # of a library that reads, not of the system
+            raise
         raise JobError(
             f"the data cannot be kept in {folder}: {error.strerror or error}",
             remedy="Free some space there, or name a folder with more in the variable TMPDIR.",

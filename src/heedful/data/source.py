@@ -140,7 +140,7 @@ def _folder_files(folder: Path, split: str, name: str) -> tuple[DataFile, ...]:
     """The files of a folder that ``datasets`` saved, or those with the split in their names."""
     splits_file, state_file = folder / "dataset_dict.json", folder / "state.json"
     if splits_file.is_file():
-        splits = _read_json(splits_file, "splits")
+        splits = _read_list(splits_file, "splits")
         if split not in splits:
             found = f"no split {split!r}" if split else "several splits"
             raise DataError(
@@ -149,7 +149,7 @@ def _folder_files(folder: Path, split: str, name: str) -> tuple[DataFile, ...]:
             )
         return _folder_files(folder / split, "", name)
     if state_file.is_file() and not split:
-        parts = _read_json(state_file, "_data_files")
+        parts = _read_list(state_file, "_data_files")
         return tuple(DataFile(folder / part["filename"], Format.ARROW) for part in parts)
     return _split_files(folder, split, str(folder))
 
@@ -182,9 +182,9 @@ def _split_files(folder: Path, split: str, name: str) -> tuple[DataFile, ...]:
     )
 
 
-def _read_json(file: Path, key: str) -> Any:
-    """The value of ``key`` in a JSON object."""
+def _read_list(file: Path, key: str) -> list[Any]:
+    """The list under ``key`` in a JSON object."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))[key]
+        return list(json.loads(file.read_text(encoding="utf-8"))[key])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{file} is damaged: {error!r}", remedy="Save or copy the data set again.") from error

@@ -37,9 +37,9 @@ class ExampleStore:
 
     def __init__(self, examples: Iterable[Example]) -> None:
         """Raises JobError where the temporary folder is full, and what ``examples`` raise."""
-        self._folder = tempfile.TemporaryDirectory(prefix="heedful-")
-        path = Path(self._folder.name) / "examples.arrow"
-        with spooling(path.parent):
+        with spooling(Path(tempfile.gettempdir())):
+            self._folder = tempfile.TemporaryDirectory(prefix="heedful-")
+            path = Path(self._folder.name) / "examples.arrow"
             self._length = _write(path, examples)
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
         self._batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
@@ -64,7 +64,7 @@ class ExampleStore:
         return [self[int(index)] for index in indices]
 
     def texts(self, max_characters: int = 50_000_000) -> Iterator[str]:
-        """Texts and pairs to train a tokenizer on: all, or where they are too many, spread evenly over the data."""
+        """Texts and pairs to train a tokenizer on: all, or of about so many characters, spread over the data."""
         columns = [batch.column(name) for batch in self._batches for name in ("text", "pair")]
         total = sum(pc.sum(pc.utf8_length(column)).as_py() or 0 for column in columns)
         for example in islice(self, None, None, max(1, -(-total // max_characters))):
