@@ -190,15 +190,16 @@ class StackSpec(Settings):
     """An encoder or a decoder."""
 
     embeddings: EmbeddingSpec = EmbeddingSpec()
-    layers: tuple[LayerSpec, ...] = Field(max_length=MAX_LAYERS)
+    layers: tuple[LayerSpec, ...]
     positions: RelativePositions | None = Field(default=None, description="seen by every self-attention")
     norm: NormSpec | None = Field(default=None, description="after the last layer")
 
-    @field_validator("layers")
+    @field_validator("layers", mode="before")
     @classmethod
-    def _not_empty(cls, value: tuple[LayerSpec, ...]) -> tuple[LayerSpec, ...]:
-        if not value:
-            raise ValueError("no layer is given")
+    def _counted(cls, value: object) -> object:
+        """Count before any layer is looked at, since there may be millions."""
+        if isinstance(value, list | tuple) and not 0 < len(value) <= MAX_LAYERS:
+            raise ValueError(f"1 to {MAX_LAYERS} layers are possible, not {len(value)}")
         return value
 
 
