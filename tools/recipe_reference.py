@@ -56,7 +56,13 @@ PRESETS_TEXT = """
 `base` and `big` are those of the paper (Vaswani et al. 2017, Table 3). Keys that are not shown keep their defaults.
 """
 
-_BOUNDS = ((Gt, ">", "gt"), (Ge, "≥", "ge"), (Lt, "<", "lt"), (Le, "≤", "le"), (MultipleOf, "a multiple of", "multiple_of"))
+_BOUNDS = (
+    (Gt, ">", "gt"),
+    (Ge, "≥", "ge"),
+    (Lt, "<", "lt"),
+    (Le, "≤", "le"),
+    (MultipleOf, "a multiple of", "multiple_of"),
+)
 _NAMES = {str: "text", int: "integer", float: "number", bool: "true or false", types.NoneType: "null"}
 
 
@@ -104,7 +110,9 @@ def _table(rows: Iterator[Key]) -> str:
 
 def _presets_table() -> str:
     presets = {name: preset.model_dump(mode="json", exclude_unset=True) for name, preset in PRESETS.items()}
-    names = [name for name in next(iter(PRESETS.values())).__class__.model_fields if any(name in p for p in presets.values())]
+    names = [
+        name for name in next(iter(PRESETS.values())).__class__.model_fields if any(name in p for p in presets.values())
+    ]
     lines = ["| preset | " + " | ".join(f"`{name}`" for name in names) + " |", "|---" * (len(names) + 1) + "|"]
     for preset, values in presets.items():
         cells = [f"`{_yaml(values[name])}`" if name in values else "" for name in names]
@@ -156,9 +164,7 @@ def _yaml(value: Any) -> str:
 def _meaning(field: FieldInfo) -> str:
     """The field's description, and what each member of its enumeration means."""
     kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if inspect.isclass(kind)]
-    members = {
-        name: text for kind in kinds if issubclass(kind, Enum) for name, text in _member_texts(kind).items()
-    }
+    members = {name: text for kind in kinds if issubclass(kind, Enum) for name, text in _member_texts(kind).items()}
     told = [f"`{name}`: {text}" for name, text in members.items()]
     return "<br>".join([field.description or "", *told]).replace("|", "\\|")
 
