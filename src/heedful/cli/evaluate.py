@@ -52,9 +52,9 @@ def command(
         evaluation = evaluate(
             task, data, columns=columns, on_bad_row=OnBadRow(on_bad_row), resamples=resamples, tally=Meter(bar)
         )
-    if output:
-        evaluation.save(output)
     if as_json:
         typer.echo(evaluation.to_json(), nl=False)
     else:
         report_console().print(evaluation)
+    if output:
+        evaluation.save(output)
