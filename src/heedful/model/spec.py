@@ -22,10 +22,9 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails
 
 from heedful.errors import SpecError
-from heedful.model.structure import structural_faults
+from heedful.model.structure import MAX_LAYERS, structural_faults
 from heedful.settings import Settings, parse
 
-MAX_LAYERS = 2**10
 Width = Annotated[int, Field(gt=0, le=2**16)]
 InnerWidth = Annotated[int, Field(gt=0, le=2**20)]
 Heads = Annotated[int, Field(gt=0, le=2**10)]
