@@ -65,8 +65,8 @@ def create_classifier(
 
 
 def _balanced(counts: Counter[str], labels: tuple[str, ...], num_examples: int, kind: LabelKind) -> torch.Tensor:
-    """A weight for each label (C,): N / (C × count), or with several labels a text, negatives over positives."""
-    frequencies = torch.tensor([float(counts[label]) for label in labels])
+    """Weights of labels, float64 (C,): N / (C × count); with several labels a text, negatives over positives."""
+    frequencies = torch.tensor([counts[label] for label in labels], dtype=torch.float64)
     if kind is LabelKind.MULTI:
         return (num_examples - frequencies).clamp(min=1) / frequencies
     return frequencies.sum() / (len(labels) * frequencies)

@@ -22,6 +22,7 @@ def cross_entropy(
         class_weights: (C,) by label; where a text may have several, of its yes only.
         smoothing: share of the target that is spread evenly over all labels, or over yes and no.
     """
+    class_weights = None if class_weights is None else class_weights.to(logits)
     if targets.dim() == 2:
         smoothed = targets.to(logits.dtype) * (1 - smoothing) + smoothing / 2
         losses = F.binary_cross_entropy_with_logits(logits, smoothed, reduction="sum", pos_weight=class_weights)

@@ -1,0 +1,98 @@
+"""The optimiser's groups and the average of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from heedful.tasks import TextClassifier
+from heedful.training import TrainingSettings
+from heedful.training.optimisation import WeightAverage, build_optimizer
+
+Rows = tuple[dict[str, Any], ...]
+
+
+def test_matrices_are_decayed_and_vectors_are_not(untrained: Callable[..., TextClassifier], rows: Rows) -> None:
+    """With zero gradients AdamW only decays: matrices shrink by the rate times the decay."""
+    network = untrained(rows).network
+    for parameter in network.parameters():
+        nn.init.normal_(parameter)
+        parameter.grad = torch.zeros_like(parameter)
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    build_optimizer(network, TrainingSettings(learning_rate=0.1, weight_decay=0.5)).step()
+    kinds = set()
+    for name, parameter in network.named_parameters():
+        decayed = name.endswith("weight") and "norm" not in name
+        kinds.add(decayed)
+        expected = before[name] * (1 - 0.1 * 0.5) if decayed else before[name]
+        assert torch.allclose(parameter, expected, rtol=1e-6, atol=0), name
+    assert kinds == {True, False}
+
+
+def test_one_step_is_adamw(untrained: Callable[..., TextClassifier], rows: Rows) -> None:
+    """θ ← θ - η · λ · θ - η · m̂ / (√v̂ + ε), Loshchilov and Hutter 2019, algorithm 2."""
+    network = untrained(rows).network.double()
+    settings = TrainingSettings(learning_rate=0.01, weight_decay=0.1, betas=(0.8, 0.95), epsilon=1e-6)
+    optimizer = build_optimizer(network, settings)
+    parameter = network.get_parameter("head.output.weight")
+    expected, first, second = parameter.detach().clone(), torch.zeros_like(parameter), torch.zeros_like(parameter)
+    for step in range(1, 4):
+        gradient = torch.randn(parameter.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(step))
+        parameter.grad = gradient.clone()
+        optimizer.step()
+        first, second = 0.8 * first + 0.2 * gradient, 0.95 * second + 0.05 * gradient**2
+        expected -= 0.01 * 0.1 * expected
+        expected -= 0.01 * (first / (1 - 0.8**step)) / ((second / (1 - 0.95**step)).sqrt() + 1e-6)
+    assert torch.allclose(parameter.detach(), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_every_trainable_parameter_is_optimised_once(untrained: Callable[..., TextClassifier], rows: Rows) -> None:
+    network = untrained(rows).network
+    network.get_parameter("head.output.bias").requires_grad_(False)
+    groups = build_optimizer(network, TrainingSettings()).param_groups
+    optimised = [id(parameter) for group in groups for parameter in group["params"]]
+    assert len(optimised) == len(set(optimised))
+    assert set(optimised) == {id(parameter) for parameter in network.parameters() if parameter.requires_grad}
+    assert all(group["fused"] for group in groups)
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.9, 0.999])
+def test_the_average_is_the_bias_corrected_moving_one(decay: float) -> None:
+    """(1 - d) / (1 - dᵗ) · Σ dᵗ⁻ⁱ θᵢ over the steps i = 1 … t; the start θ₀ has no part in it."""
+    module = nn.Linear(3, 2, dtype=torch.float64)
+    nn.init.constant_(module.weight, 1e6)
+    average = WeightAverage(module, decay)
+    history = []
+    for step in range(1, 8):
+        nn.init.normal_(module.weight)
+        history.append(module.weight.detach().clone())
+        average.update()
+        total = torch.stack([decay ** (step - index) * weight for index, weight in enumerate(history, 1)]).sum(0)
+        expected = (1 - decay) / (1 - decay**step) * total
+        with average.applied():
+            assert torch.allclose(module.weight, expected, rtol=1e-9, atol=1e-9)
+        assert torch.equal(module.weight, history[-1])
+
+
+def test_the_parameters_return_after_a_failure() -> None:
+    module = nn.Linear(3, 2)
+    average = WeightAverage(module, 0.9)
+    average.update()
+    nn.init.constant_(module.weight, 5)
+    with pytest.raises(RuntimeError), average.applied():
+        assert not (module.weight == 5).any()
+        raise RuntimeError
+    assert (module.weight == 5).all()
+
+
+def test_without_decay_there_is_no_average() -> None:
+    module = nn.Linear(3, 2)
+    average = WeightAverage(module, 0.0)
+    nn.init.constant_(module.weight, 5)
+    average.update()
+    with average.applied():
+        assert (module.weight == 5).all()

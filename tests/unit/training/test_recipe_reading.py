@@ -1,0 +1,252 @@
+"""Recipes: what they may hold, how they are overridden, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heedful.errors import RecipeError
+from heedful.model import PRESETS
+from heedful.training import Recipe, parse_overrides, read_recipe
+from heedful.training.recipe import MAX_RECIPE_BYTES, dump_recipe
+
+GOOD: dict[str, Any] = {
+    "task": {"job": "classification"},
+    "data": {"train": "train.jsonl"},
+    "tokenizer": {"kind": "wordpiece"},
+    "model": {"d_model": 16, "num_layers": 1, "num_heads": 2},
+    "output": "runs/x",
+}
+
+
+def faults(recipe: Any, overrides: dict[str, Any] | None = None) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(recipe, overrides)
+    assert caught.value.exit_code == 2
+    return caught.value.message.splitlines()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "recipe.yaml"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def test_a_file_and_a_mapping_say_the_same(file: Callable[[str], Path]) -> None:
+    path = file(yaml.safe_dump(GOOD))
+    assert read_recipe(path) == read_recipe(str(path)) == read_recipe(GOOD)
+
+
+def test_a_mapping_is_left_as_it_is() -> None:
+    before = yaml.safe_dump(GOOD)
+    read_recipe(GOOD, {"model.preset": "tiny", "training.epochs": 3, "data": {"test": "x"}})
+    assert yaml.safe_dump(GOOD) == before
+
+
+def test_the_dumped_recipe_is_the_same_recipe(tmp_path: Path) -> None:
+    recipe = read_recipe(GOOD, {"data.train": [tmp_path / "a", "b"], "data.validation": 0.2, "training.warmup": 10})
+    assert read_recipe(yaml.safe_load(dump_recipe(recipe))) == recipe
+
+
+# Overrides
+
+
+def test_overrides_reach_any_depth_and_create_what_is_not_there() -> None:
+    recipe = read_recipe(GOOD, {"task.objective.label_smoothing": 0.3, "training": {"epochs": 3}, "seed": 9})
+    assert (recipe.task.objective.label_smoothing, recipe.training.epochs, recipe.seed) == (0.3, 3, 9)
+
+
+def test_a_mapping_is_merged_and_anything_else_replaces() -> None:
+    base = GOOD | {"training": {"epochs": 3, "betas": [0.5, 0.6]}}
+    recipe = read_recipe(base, {"training": {"learning_rate": 0.1}, "training.betas": [0.1, 0.2]})
+    assert (recipe.training.epochs, recipe.training.learning_rate, recipe.training.betas) == (3, 0.1, (0.1, 0.2))
+
+
+def test_a_section_without_keys_can_be_overridden() -> None:
+    assert read_recipe(GOOD | {"training": None}, {"training.epochs": 3}).training.epochs == 3
+
+
+def test_a_value_has_nothing_below_it() -> None:
+    assert faults(GOOD, {"output.folder": "x"}) == [
+        "cannot set output.folder: output is 'runs/x', which holds no folder"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("0.5", 0.5), ("null", None), ("true", True), ("[a, b]", ["a", "b"]), ("a=b", "a=b"), ("", None)],
+)
+def test_the_values_of_the_command_line_are_yaml(text: str, value: object) -> None:
+    assert parse_overrides([f"training.epochs={text}"]) == {"training.epochs": value}
+
+
+def test_a_number_with_an_exponent_is_a_number() -> None:
+    assert read_recipe(GOOD, parse_overrides(["training.learning_rate=3e-4"])).training.learning_rate == 3e-4
+
+
+@pytest.mark.parametrize("argument", ["epochs", "", "=3", "--epochs"])
+def test_what_is_no_override_is_refused(argument: str) -> None:
+    with pytest.raises(RecipeError, match="is no override") as caught:
+        parse_overrides([argument])
+    assert "key=value" in (caught.value.remedy or "")
+
+
+def test_a_value_that_is_not_yaml_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"the value of 'a=\[1' is not valid YAML"):
+        parse_overrides(["a=[1"])
+
+
+def test_paths_are_welcome(tmp_path: Path) -> None:
+    recipe = read_recipe(
+        GOOD,
+        {
+            "data.train": tmp_path / "a",
+            "data.validation": tmp_path / "b",
+            "data.test": tmp_path / "c",
+            "output": tmp_path,
+        },
+    )
+    assert recipe.data.train == str(tmp_path / "a")
+    assert recipe.data.validation == str(tmp_path / "b")
+    assert recipe.data.test == str(tmp_path / "c")
+    assert recipe.output == str(tmp_path)
+
+
+# Presets
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_stands_for_its_numbers_and_what_is_beside_it_wins(name: str) -> None:
+    plain = read_recipe(GOOD | {"model": {"preset": name}}).model
+    assert plain == PRESETS[name]
+    changed = read_recipe(GOOD | {"model": {"preset": name, "dropout": 0.45}}).model
+    assert changed == PRESETS[name].model_copy(update={"dropout": 0.45})
+
+
+@pytest.mark.parametrize(
+    ("preset", "fault"),
+    [
+        ("tinny", "model.preset is 'tinny'; did you mean tiny?"),
+        (3, "model.preset is '3'; known: base, big, small, tiny"),
+        (["tiny"], "model.preset is \"['tiny']\"; did you mean tiny?"),
+    ],
+)
+def test_an_unknown_preset_is_refused_with_the_nearest(preset: object, fault: str) -> None:
+    assert faults(GOOD | {"model": {"preset": preset}}) == [fault]
+
+
+# Faults
+
+
+def test_all_faults_are_listed_at_once() -> None:
+    lines = faults(
+        {name: section for name, section in GOOD.items() if name != "tokenizer"},
+        {
+            "training.learning_rte": 0.1,
+            "training.epochs": "many",
+            "training.schedule": "cosin",
+            "task.objective.label_smoothing": 1.5,
+            "data.on_bad_row": "ignore",
+            "model.d_modell": 3,
+            "sead": 3,
+        },
+    )
+    assert lines[0] == "the recipe has 8 faults:"
+    expected = {
+        "training.learning_rte: unknown key; did you mean learning_rate?",
+        "training.epochs: Input should be a valid number, unable to parse string as a number (got 'many')",
+        "training.schedule: Input should be 'cosine', 'linear', 'constant' or 'inverse_square_root' (got 'cosin')",
+        "task.objective.label_smoothing: Input should be less than 1 (got 1.5)",
+        "data.on_bad_row: Input should be 'error' or 'skip' (got 'ignore')",
+        "model.d_modell: unknown key; did you mean d_model?",
+        "sead: unknown key; did you mean seed?",
+        "tokenizer: required, but not given",
+    }
+    assert {line.strip() for line in lines[1:]} == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("data.train", 3, "data.train.source: Input should be a valid string (got 3)"),
+        ("data.train", [], "data.train.list: Tuple should have at least 1 item after validation, not 0"),
+        ("data.train", ["a", 3], "data.train.list.1: Input should be a valid string (got 3)"),
+        ("data.validation", 5, "data.validation.share: Input should be less than 1 (got 5)"),
+        ("data.validation", 0, "data.validation.share: Input should be greater than 0 (got 0)"),
+        ("data.validation", True, "data.validation.share: Input should be less than 1 (got True)"),
+        ("output", "", "output: String should have at least 1 character (got '')"),
+        ("seed", -1, "seed: Input should be greater than or equal to 0 (got -1)"),
+        ("training", [], "training: should hold keys with values (got [])"),
+    ],
+)
+def test_a_wrong_value_is_named(key: str, value: object, fault: str) -> None:
+    assert faults(GOOD, {key: value}) == ["the recipe has 1 fault:", f"  {fault}"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("patience", 3), ("select_by", "accuracy")])
+def test_what_needs_validation_data_is_refused_without_them(name: str, value: object) -> None:
+    lines = faults(GOOD, {f"training.{name}": value, "data.validation": None})
+    assert lines[1] == f"  the whole: training.{name} needs validation data, and data.validation is null"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("task: [", "is not valid YAML"),
+        (b"\xff\xfe\xfd", "is not valid YAML"),
+        ("a: b: c", "is not valid YAML"),
+        ("!!python/object/apply:os.system [id]", "is not valid YAML"),
+        ("[" * 1500, "is not valid YAML"),
+        ("", "holds no recipe"),
+        ("just text", "holds no recipe"),
+        ("- a\n- b", "holds no recipe"),
+        ("a: " + "x" * MAX_RECIPE_BYTES, "is larger than a recipe may be"),
+    ],
+)
+def test_a_file_that_holds_no_recipe_is_refused(file: Callable[[str | bytes], Path], content: str, reason: str) -> None:
+    path = file(content)
+    assert reason in faults(path)[0]
+    assert str(path) in faults(path)[0]
+
+
+def test_a_recipe_that_is_nowhere_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    for place in (tmp_path / "no.yaml", tmp_path, "bankin77"):
+        with pytest.raises(RecipeError, match="there is no recipe") as caught:
+            read_recipe(place)
+        assert "banking77" in (caught.value.remedy or "")
+
+
+def test_the_name_of_the_file_is_in_the_message(file: Callable[[str], Path]) -> None:
+    path = file("task: 3")
+    assert faults(path)[0].startswith(f"the recipe {path} has ")
+
+
+yaml_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4) | st.integers(), inner, max_size=2),
+    max_leaves=5,
+)
+DOTTED = (
+    "task task.labels data data.train data.validation data.columns model model.preset model.norm training "
+    "training.betas training.x.y tokenizer output seed . a..b"
+)
+
+
+@given(st.dictionaries(st.sampled_from(DOTTED.split()), yaml_like, max_size=3))
+def test_whatever_is_written_is_a_recipe_or_one_of_our_errors(overrides: dict[str, Any]) -> None:
+    try:
+        recipe = read_recipe(GOOD, overrides)
+    except RecipeError as error:
+        assert error.message
+    else:
+        assert isinstance(recipe, Recipe)
