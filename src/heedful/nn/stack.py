@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from heedful.nn.cache import KeyValueCache
 from heedful.nn.embeddings import Embeddings
 from heedful.nn.layer import Layer
-from heedful.nn.masks import padding_mask, self_attention_mask
+from heedful.nn.masks import AttentionMask, padding_mask, self_attention_mask
 from heedful.nn.positions import AlibiBias, LearnedPositions, RelativeBias, RotaryPositions, token_positions
 
 
@@ -67,30 +67,14 @@ class Stack(nn.Module):
         Returns:
             (B, T, D).
         """
-        query_length, device, dtype = tokens.shape[1], tokens.device, tokens.dtype
+        query_length = tokens.shape[1]
         if cache is not None:
             mask = cache.extend(query_length, mask)
         key_length = query_length if cache is None else cache.length
 
-        positions = token_positions(query_length, key_length, mask=mask, device=device)
-        rotation = None if self.rotary is None else self.rotary(positions, dtype)
-        bias = (
-            None
-            if self.relative_bias is None
-            else self.relative_bias(query_length, key_length, dtype=dtype, device=device)
-        )
-        masks = {
-            window: self_attention_mask(
-                query_length,
-                key_length,
-                causal=self.causal,
-                window=window,
-                mask=mask,
-                bias=bias,
-                device=device,
-            )
-            for window in set(self._windows)
-        }
+        positions = token_positions(query_length, key_length, mask=mask, device=tokens.device)
+        rotation = None if self.rotary is None else self.rotary(positions, tokens.dtype)
+        masks = self._masks(query_length, key_length, mask, dtype=tokens.dtype, device=tokens.device)
         memory_visible = padding_mask(memory_mask)
 
         x = self.embeddings(tokens, positions, token_types)
@@ -106,6 +90,20 @@ class Stack(nn.Module):
             )
         output: Tensor = self.norm(x)
         return output
+
+    def _masks(
+        self, query_length: int, key_length: int, mask: Tensor | None, *, dtype: torch.dtype, device: torch.device
+    ) -> dict[int | None, AttentionMask]:
+        """What self-attention may see, for each window that the layers have."""
+        bias = None
+        if self.relative_bias is not None:
+            bias = self.relative_bias(query_length, key_length, dtype=dtype, device=device)
+        return {
+            window: self_attention_mask(
+                query_length, key_length, causal=self.causal, window=window, mask=mask, bias=bias, device=device
+            )
+            for window in set(self._windows)
+        }
 
     def new_cache(self, batch_size: int, max_length: int, *, dtype: torch.dtype, device: torch.device) -> KeyValueCache:
         """Room for ``max_length`` tokens of ``batch_size`` texts."""
