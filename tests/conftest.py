@@ -78,10 +78,10 @@ def jsonl(tmp_path: Path) -> Callable[..., Path]:
 def recipe(tmp_path: Path, rows: tuple[Row, ...], jsonl: Callable[..., Path]) -> Callable[..., dict[str, Any]]:
     """Make a recipe that trains in a moment on ``rows``, or on others; keywords are its sections."""
 
-    def make(data: Iterable[Row] = rows, **sections: Mapping[str, Any]) -> dict[str, Any]:
+    def make(examples: Iterable[Row] = rows, /, **sections: Mapping[str, Any]) -> dict[str, Any]:
         base: dict[str, Any] = {
             "task": {"job": "classification"},
-            "data": {"train": jsonl(data), "validation": 0.25},
+            "data": {"train": jsonl(examples), "validation": 0.25},
             "tokenizer": TOKENIZER,
             "model": MODEL,
             "training": {"epochs": 2, "learning_rate": 0.01, "tokens_per_batch": 256, "threads": 1, "log_every": 1},
