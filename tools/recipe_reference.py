@@ -37,7 +37,7 @@ Any key can be set on the command line by its dotted path, such as `training.epo
 written. The message lists all faults, and the nearest valid key for a misspelt one. The resolved recipe, with every
 default filled in, is saved in the run's folder as `recipe.yaml`.
 
-"Required" marks the keys that have no default. `null` means: none.
+Under the meaning of each key stand the type of its value and its default. `null` means: none.
 """
 
 SECTIONS = {
@@ -103,8 +103,8 @@ def _section(path: str) -> str:
 
 
 def _table(rows: Iterator[Key]) -> str:
-    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    lines += [f"| `{key.path}` | {key.kind} | {key.default} | {key.meaning} |" for key in rows]
+    lines = ["| key | meaning, type and default |", "|---|---|"]
+    lines += [f"| `{key.path}` | {key.meaning}<br>*{key.kind}; {key.default}* |" for key in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -121,14 +121,14 @@ def _presets_table() -> str:
 
 
 def _kind(field: FieldInfo) -> str:
-    bounds = ", ".join(
-        f"{sign} {getattr(item, attribute):,}"
+    bounds = [
+        f"{sign}\N{NO-BREAK SPACE}{getattr(item, attribute):,}"
         for item in field.metadata
         for kind, sign, attribute in _BOUNDS
         if isinstance(item, kind)
-    )
-    name = _type_name(field.annotation)
-    return f"{name}, {bounds}" if bounds else name
+    ]
+    name, null, _ = _type_name(field.annotation).partition(" or null")
+    return ", ".join([name, *bounds, null.strip()]) if bounds and null else ", ".join([name, *bounds]) + null
 
 
 def _type_name(annotation: Any) -> str:
@@ -148,7 +148,7 @@ def _type_name(annotation: Any) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    return "required" if field.is_required() else f"`{_yaml(field.get_default())}`"
+    return "required" if field.is_required() else f"default `{_yaml(field.get_default())}`"
 
 
 def _yaml(value: Any) -> str:
@@ -165,7 +165,7 @@ def _meaning(field: FieldInfo) -> str:
     """The field's description, and what each member of its enumeration means."""
     kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if inspect.isclass(kind)]
     members = {name: text for kind in kinds if issubclass(kind, Enum) for name, text in _member_texts(kind).items()}
-    told = [f"`{name}`: {text}" for name, text in members.items()]
+    told = [f"`{name}`: {text[0].lower()}{text[1:].removesuffix('.')}" for name, text in members.items()]
     return "<br>".join([field.description or "", *told]).replace("|", "\\|")
 
 
