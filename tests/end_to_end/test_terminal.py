@@ -53,7 +53,7 @@ def _read(descriptor: int) -> bytes:
 
 
 def test_training_shows_how_it_goes(heedful_path: Path, recipe_file: RecipeFile) -> None:
-    lines = on_a_terminal(heedful_path, "train", recipe_file(), "training.epochs=30")
+    lines = on_a_terminal(heedful_path, "train", recipe_file(), "training.epochs=4")
     bars = [line for line in lines if line.startswith("training ")]
     assert re.search(r"\d+% loss \d\.\d{3} · [\d,]+ tokens/s · padding \d+\.\d% \d:\d\d:\d\d left", bars[-1]), bars
     assert "100%" in bars[-1]
