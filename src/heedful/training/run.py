@@ -164,7 +164,6 @@ def _create(recipe: Recipe, data: Mapping[str, ExampleStore]) -> TextClassifier:
     )
     for name, store in data.items():
         task.check(store, name=f"the {name} data")
-    task.collate(data["train"].take([0]), seed=recipe.seed)  # not every tokenizer has what an objective asks for
     chosen = recipe.training.select_by
     if chosen is not None and chosen not in task.metrics:
         raise RecipeError(
