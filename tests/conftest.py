@@ -100,7 +100,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, rows: tuple[Row, ...]) -> Run:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return train(
         {
-            "task": {"job": "classification", "max_length": 32},
+            "task": {"job": "classification", "max_length": 32, "objective": {"mixup": 0, "subword_dropout": 0}},
             "data": {"train": path, "validation": 0.25, "test": path},
             "tokenizer": TOKENIZER,
             "model": MODEL,

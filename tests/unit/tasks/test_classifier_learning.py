@@ -17,14 +17,14 @@ from heedful.errors import DataError, InputTooLongError, UnsupportedError
 from heedful.evaluation import measure
 from heedful.metrics import auroc, fit_temperature
 from heedful.tasks import TextClassifier
-from heedful.tasks.classification.losses import IGNORED, cross_entropy, divergence
+from heedful.tasks.classification.losses import IGNORED, cross_entropy
 from heedful.training import Run
 
 Rows = tuple[dict[str, Any], ...]
 Stores = Callable[[Iterable[dict[str, Any]]], ExampleStore]
 Untrained = Callable[..., TextClassifier]
 
-NO_NOISE = {"label_smoothing": 0, "token_dropout": 0, "consistency": 0}
+NO_NOISE = {"label_smoothing": 0, "token_dropout": 0, "subword_dropout": 0, "mixup": 0}
 
 
 def several(rows: Rows) -> list[dict[str, Any]]:
@@ -127,7 +127,7 @@ def test_the_loss_is_the_weighted_smoothed_cross_entropy(
     untrained: Untrained, stores: Stores, rows: Rows, several_labels: bool
 ) -> None:
     data = several(rows) if several_labels else rows
-    objective = {"label_smoothing": 0.2, "class_weights": "balanced", "token_dropout": 0, "consistency": 1}
+    objective = {"label_smoothing": 0.2, "class_weights": "balanced", "token_dropout": 0, "mixup": 1}
     classifier = untrained(data, labels="multi" if several_labels else "single", objective=objective)
     classifier.network.eval()
     examples = stores(data).take(range(20))
@@ -137,18 +137,19 @@ def test_the_loss_is_the_weighted_smoothed_cross_entropy(
     assert float(classifier.loss(batch).detach()) == pytest.approx(float(expected), rel=1e-6)
 
 
-def test_training_with_consistency_reads_each_text_twice(untrained: Untrained, stores: Stores, rows: Rows) -> None:
-    """(CE₁ + CE₂) / 2 + α · (KL(p₁‖p₂) + KL(p₂‖p₁)) / 2, of two passes with dropout of their own."""
-    classifier = untrained(rows, model={"dropout": 0.3}, objective=NO_NOISE | {"consistency": 2.5})
-    classifier.network.double().train()
+def test_training_mixes_the_texts_of_a_batch(untrained: Untrained, stores: Stores, rows: Rows) -> None:
+    classifier = untrained(rows, model={"dropout": 0}, head_dropout=0, objective=NO_NOISE | {"mixup": 0.5})
     batch = classifier.collate(stores(rows).take(range(20)))
+    classifier.network.double().train()
+    logits = classifier.head(classifier.model.encode(batch.ids, batch.mask), batch.mask)
     torch.manual_seed(3)
-    first, second = (classifier.head(classifier.model.encode(batch.ids, batch.mask), batch.mask) for _ in range(2))
-    assert not torch.equal(first, second)
-    both = cross_entropy(first, batch.targets) + cross_entropy(second, batch.targets)
-    expected = both / 2 + 2.5 * divergence(first, second, batch.targets)
+    expected = mixed_cross_entropy(logits, batch.targets, 0.5)
     torch.manual_seed(3)
     assert float(classifier.loss(batch).detach()) == pytest.approx(float(expected.detach()), rel=1e-12)
+    classifier.network.eval()
+    assert float(classifier.loss(batch).detach()) == pytest.approx(
+        float(cross_entropy(logits, batch.targets).detach()), rel=1e-12
+    )
 
 
 def test_the_loss_of_windows_is_that_of_their_mean_logits(untrained: Untrained, stores: Stores, rows: Rows) -> None:

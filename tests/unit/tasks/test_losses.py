@@ -6,11 +6,9 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 
-from heedful.tasks.classification.losses import IGNORED, cross_entropy, divergence
+from heedful.tasks.classification.losses import IGNORED, cross_entropy, mixed_cross_entropy
 
 WEIGHTS = [0.5, 2.0, 1.25]
 TOLERANCE = 1e-12
@@ -61,54 +59,45 @@ def test_several_labels(smoothing: float, weights: list[float] | None) -> None:
     assert float(loss) == pytest.approx(expected, rel=TOLERANCE)
 
 
-def divergence_of(p: list[float], q: list[float]) -> float:
-    """(KL(p‖q) + KL(q‖p)) / 2."""
-    forwards = sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
-    backwards = sum(b * math.log(b / a) for a, b in zip(p, q, strict=True))
-    return (forwards + backwards) / 2
+ONE_LABEL = torch.tensor([0, 1, IGNORED, 2, 0])
+SEVERAL_LABELS = torch.tensor([[1, 0, 0], [0, 0, 0], [1, 1, 1], [0, 1, 0], [1, 0, 1]])
 
 
-def test_divergence_of_one_label() -> None:
-    first, second, targets = logits(2), logits(3), torch.tensor([0, 1, IGNORED, 2, 0])
-    expected = sum(
-        divergence_of(probabilities(one), probabilities(two))
-        for one, two, target in zip(first.tolist(), second.tolist(), targets.tolist(), strict=True)
-        if target != IGNORED
-    )
-    assert float(divergence(first, second, targets)) == pytest.approx(expected, rel=TOLERANCE)
+@pytest.mark.parametrize("alpha", [0.3, 1.0])
+@pytest.mark.parametrize("targets", [ONE_LABEL, SEVERAL_LABELS], ids=["one", "several"])
+def test_mixing_texts_mixes_logits_and_losses_in_one_share(targets: Tensor, alpha: float) -> None:
+    scores = logits(2)
+    torch.manual_seed(5)
+    share, other = float(torch.distributions.Beta(alpha, alpha).sample()), torch.randperm(5)
+    torch.manual_seed(5)
+    loss = mixed_cross_entropy(scores, targets, alpha, smoothing=0.1)
+    expected = 0.0
+    for row, partner in enumerate(other.tolist()):
+        mixed = (share * scores[row] + (1 - share) * scores[partner])[None]
+        for weight, text in ((share, row), (1 - share, partner)):
+            expected += weight * float(cross_entropy(mixed, targets[text, None], smoothing=0.1))
+    assert 0 < share < 1
+    assert float(loss) == pytest.approx(expected, rel=TOLERANCE)
 
 
-def test_divergence_of_several_labels() -> None:
-    first, second, targets = logits(4), logits(5), torch.zeros(5, 3)
-    expected = sum(
-        divergence_of([sigmoid(a), sigmoid(-a)], [sigmoid(b), sigmoid(-b)]) / 3
-        for one, two in zip(first.tolist(), second.tolist(), strict=True)
-        for a, b in zip(one, two, strict=True)
-    )
-    assert float(divergence(first, second, targets)) == pytest.approx(expected, rel=TOLERANCE)
-
-
-@given(st.integers(0, 2**16), st.integers(0, 2**16), st.booleans())
-def test_divergence_is_symmetric_and_never_negative(one: int, two: int, several: bool) -> None:
-    targets = torch.zeros(5, 3) if several else torch.zeros(5, dtype=torch.int64)
-    first, second = logits(one), logits(two)
-    assert float(divergence(first, second, targets)) >= 0
-    assert torch.equal(divergence(first, second, targets), divergence(second, first, targets))
-    assert float(divergence(first, first, targets)) == 0
+def test_no_mixing_is_the_plain_loss_and_draws_nothing() -> None:
+    torch.manual_seed(6)
+    before = torch.get_rng_state()
+    assert torch.equal(mixed_cross_entropy(logits(3), ONE_LABEL, 0.0), cross_entropy(logits(3), ONE_LABEL))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("targets", [torch.tensor([0, 1, 2, 0, 1]), torch.ones(5, 3)])
 def test_gradients_are_those_of_the_formulas(targets: Tensor) -> None:
     weights = torch.tensor(WEIGHTS, dtype=torch.float64)
-    first, second = logits(6).requires_grad_(), logits(7).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: cross_entropy(x, targets, class_weights=weights, smoothing=0.1), first)
-    assert torch.autograd.gradcheck(lambda x, y: divergence(x, y, targets), (first, second))
+    scores = logits(6).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: cross_entropy(x, targets, class_weights=weights, smoothing=0.1), scores)
 
 
-def test_texts_out_of_scope_alone_cost_nothing_and_teach_nothing() -> None:
+@pytest.mark.parametrize("mixup", [0.0, 1.0])
+def test_texts_out_of_scope_alone_cost_nothing_and_teach_nothing(mixup: float) -> None:
     scores = logits(8, texts=2).requires_grad_()
-    targets = torch.tensor([IGNORED, IGNORED])
-    loss = cross_entropy(scores, targets, smoothing=0.1) + divergence(scores, scores * 2, targets)
+    loss = mixed_cross_entropy(scores, torch.tensor([IGNORED, IGNORED]), mixup, smoothing=0.1)
     loss.backward()  # type: ignore[no-untyped-call]
     assert float(loss.detach()) == 0
     assert scores.grad is not None

@@ -18,7 +18,7 @@ import yaml
 
 import heedful
 from heedful.data import Columns
-from heedful.errors import DataError, HeedfulError, JobError, OutputError, RecipeError, UnsupportedError
+from heedful.errors import DataError, HeedfulError, JobError, OutputError, RecipeError
 from heedful.evaluation import Evaluation
 from heedful.training import Run, TrainingState, read_recipe, train
 
@@ -204,7 +204,6 @@ def test_data_of_which_nothing_can_be_held_out_are_refused(recipe: Recipes) -> N
         ({"data": {"test": "nowhere.jsonl"}}, DataError, "nowhere.jsonl"),
         ({"data": {"columns": {"label": "lable"}}}, DataError, "lable"),
         ({"task": {"max_length": 8, "long_input": "error"}}, HeedfulError, "the train data: row"),
-        ({"task": {"objective": {"subword_dropout": 0.1}}, "tokenizer": {"kind": "characters"}}, UnsupportedError, ""),
         ({"model": {"d_model": 15}}, RecipeError, "d_model 15 is not divisible by num_heads 2"),
     ],
 )

@@ -31,7 +31,7 @@ Stores = Callable[[Iterable[dict[str, Any]]], ExampleStore]
 Untrained = Callable[..., TextClassifier]
 Weights = dict[str, Tensor]
 
-EXACT = {"label_smoothing": 0.1, "token_dropout": 0, "consistency": 0}
+EXACT = {"label_smoothing": 0.1, "token_dropout": 0, "subword_dropout": 0, "mixup": 0}
 """Nothing random in the loss."""
 
 

@@ -43,7 +43,7 @@ from heedful.settings import nearest, parse
 from heedful.tasks.base import Assessment, Tally, Task
 from heedful.tasks.classification.batch import ClassificationBatch, stack_windows
 from heedful.tasks.classification.card import model_card
-from heedful.tasks.classification.losses import IGNORED, cross_entropy, divergence
+from heedful.tasks.classification.losses import IGNORED, mixed_cross_entropy
 from heedful.tasks.classification.settings import ClassifierCard, ObjectiveSettings
 from heedful.text import FittedText, Tokenizer, fit
 
@@ -272,23 +272,14 @@ class TextClassifier(Task[ClassificationBatch]):
         )
 
     def loss(self, batch: ClassificationBatch) -> Tensor:
-        """Sum over texts of the cross-entropy (of the mean binary one where there are several labels).
-
-        In training, with ``objective.consistency`` α > 0, it is that of two passes with independent dropout,
-        averaged, plus α times the symmetric Kullback-Leibler divergence of their answers (Liang et al. 2021,
-        R-Drop, equations 1 to 3, whose α is twice this one).
-        """
-        weight = self.objective.consistency if self.network.training else 0.0
-        logits = self._batch_logits(batch)
-        if not weight:
-            return self._cross_entropy(logits, batch)
-        again = self._batch_logits(batch)
-        fit_both = self._cross_entropy(logits, batch) + self._cross_entropy(again, batch)
-        return 0.5 * fit_both + weight * divergence(logits, again, batch.targets)
-
-    def _cross_entropy(self, logits: Tensor, batch: ClassificationBatch) -> Tensor:
-        smoothing = self.objective.label_smoothing
-        return cross_entropy(logits, batch.targets, class_weights=self.class_weights, smoothing=smoothing)
+        """Sum over texts of the cross-entropy (of the mean binary one where there are several labels)."""
+        return mixed_cross_entropy(
+            self._batch_logits(batch),
+            batch.targets,
+            self.objective.mixup if self.network.training else 0.0,
+            class_weights=self.class_weights,
+            smoothing=self.objective.label_smoothing,
+        )
 
     def _batch_logits(self, batch: ClassificationBatch) -> Tensor:
         """Logits (B, C) of a batch; those of a text's windows are averaged."""

@@ -11,7 +11,7 @@ from heedful.errors import DataError
 from heedful.model import ClassificationHeadSpec, UniformSpec, build, build_head
 from heedful.tasks.classification.classifier import TextClassifier
 from heedful.tasks.classification.settings import ClassificationSettings, ClassifierCard
-from heedful.text import Tokenizer, TokenizerSettings
+from heedful.text import Tokenizer, TokenizerKind, TokenizerSettings
 
 
 def create_classifier(
@@ -37,7 +37,7 @@ def create_classifier(
             remedy=f"Check that the column {columns.label!r} is the one with the labels.",
         )
     labels = tuple(sorted(counts))
-    trained = Tokenizer.train((text for example in store for text in (example.text, example.pair) if text), tokenizer)
+    trained = Tokenizer.train(store.texts(), tokenizer)
     head = ClassificationHeadSpec(
         num_labels=len(labels), pooling=settings.pooling, dense=settings.dense, dropout=settings.head_dropout
     )
@@ -56,8 +56,11 @@ def create_classifier(
         abstain_below=settings.abstain_below,
         out_of_scope=settings.out_of_scope,
     )
+    objective = settings.objective
+    if tokenizer.kind is TokenizerKind.CHARACTERS:
+        objective = objective.model_copy(update={"subword_dropout": 0.0})  # a character has no other cut
     classifier = TextClassifier(
-        build(spec, seed=seed), build_head(head, spec.d_model, seed=seed), trained, card, settings.objective
+        build(spec, seed=seed), build_head(head, spec.d_model, seed=seed), trained, card, objective
     )
     if settings.objective.class_weights == "balanced":
         classifier.class_weights = _balanced(counts, labels, len(store), settings.labels)

@@ -25,13 +25,16 @@ class ObjectiveSettings(Settings):
         0.1, ge=0, lt=1, description="share of the tokens hidden behind the mask token at each training step"
     )
     subword_dropout: float = Field(
-        0.0, ge=0, lt=1, description="subword regularisation: probability that a longer piece is not used"
+        0.1,
+        ge=0,
+        lt=1,
+        description="subword regularisation: probability that a longer piece is not used; no effect on characters",
     )
-    consistency: float = Field(
+    mixup: float = Field(
         1.0,
         ge=0,
         le=100,
-        description="weight of R-Drop: each text is read twice, with other dropout, and the answers must agree",
+        description="texts are learnt from in mixtures of two, in shares drawn from Beta(mixup, mixup); 0 for none",
     )
 
 
