@@ -17,7 +17,7 @@ from heedful.errors import DataError, InputTooLongError, UnsupportedError
 from heedful.evaluation import measure
 from heedful.metrics import auroc, fit_temperature
 from heedful.tasks import TextClassifier
-from heedful.tasks.classification.losses import IGNORED, cross_entropy
+from heedful.tasks.classification.losses import IGNORED, cross_entropy, mixed_cross_entropy
 from heedful.training import Run
 
 Rows = tuple[dict[str, Any], ...]
