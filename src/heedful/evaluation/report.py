@@ -85,12 +85,12 @@ class Evaluation:
                 "this is not an evaluation:\n" + "\n".join(faults), remedy="Give an evaluation.json as saved."
             ) from None
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write evaluation.json and, where there are classes, per_class.csv and confusion_matrix.svg and png.
 
         All or none of them are replaced. Raises OutputError or JobError where they cannot be written.
         """
-        with replace_files(folder) as staging:
+        with replace_files(Path(folder)) as staging:
             (staging / "evaluation.json").write_text(self.to_json(), encoding="utf-8")
             if self.per_class:
                 _write_csv(staging / "per_class.csv", [asdict(scores) for scores in self.per_class])

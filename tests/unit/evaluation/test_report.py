@@ -141,8 +141,8 @@ def test_save_writes_the_numbers_the_table_and_the_pictures(tmp_path: Path) -> N
         assert int(row["support"]) == scores.support == 20
 
 
-def test_save_without_classes_writes_the_numbers_alone(tmp_path: Path) -> None:
-    replace(evaluation_of(("a", "b")), per_class=(), confusion=None).save(tmp_path)
+def test_save_without_classes_writes_the_numbers_alone_in_a_folder_named_by_a_string(tmp_path: Path) -> None:
+    replace(evaluation_of(("a", "b")), per_class=(), confusion=None).save(str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
 
 
