@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+# On a terminal pip shows how far it is; elsewhere it speaks of errors only.
+INSTALL = $(BIN)/python -m pip --disable-pip-version-check install $$([ -t 1 ] || echo --quiet) \
+	--constraint constraints.txt --editable
 MANIFEST := pyproject.toml constraints.txt
 BASE := $(VENV)/.installed-base
 DEV := $(VENV)/.installed-dev
@@ -15,19 +17,24 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "heedful needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3" >&2; exit 2; }
-	@echo "Creating $(VENV)" && $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "heedful needs Python 3.11 or newer. Say where it is: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
+		exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+		echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv" >&2; \
+		exit 2; }
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
 
-# The editable install is complete once its stamp is newer than what it was made from.
+# An editable install is complete once its stamp is newer than what it was made from.
 $(BASE): $(MANIFEST) | $(BIN)/python
-	@echo "Installing heedful and its base dependencies (once; PyTorch is large)"
-	@$(PIP) install --quiet --constraint constraints.txt --editable .
+	@echo "Installing heedful and its base dependencies (once; PyTorch is large, this takes minutes)"
+	@$(INSTALL) .
 	@touch $@
 
 $(DEV): $(MANIFEST) | $(BIN)/python
-	@echo "Installing heedful with what its tests need (once; PyTorch is large)"
-	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@echo "Installing heedful and what its tests need (once; PyTorch is large, this takes minutes)"
+	@$(INSTALL) '.[dev]'
 	@touch $@ $(BASE)
 
 demo: $(BASE) ## Train a classifier on the data set that ships with heedful, and try it

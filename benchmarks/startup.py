@@ -46,9 +46,7 @@ def main() -> None:
         "|---|---|---|",
     ]
     for name, values in times.items():
-        lines.append(
-            f"| `{name}` | {statistics.median(values):.3f} s | {min(values):.3f}–{max(values):.3f} s |"
-        )
+        lines.append(f"| `{name}` | {statistics.median(values):.3f} s | {min(values):.3f}–{max(values):.3f} s |")
     report = "\n".join(lines) + "\n"
     folder = Path(__file__).parent / "reports"
     folder.mkdir(exist_ok=True)
