@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from heedful.data.examples import Example
 from heedful.data.files import spooling
-from heedful.text import Tokenizer
 
 _SCHEMA = pa.schema(
     {
@@ -71,15 +70,6 @@ class ExampleStore:
             yield example.text
             if example.pair is not None:
                 yield example.pair
-
-    def token_lengths(self, tokenizer: Tokenizer) -> NDArray[np.int32]:
-        """Tokens of each example, special tokens included, int32 (N,)."""
-        lengths = []
-        for batch in self._batches:
-            texts, pairs = batch.column("text").to_pylist(), batch.column("pair").to_pylist()
-            encodings = tokenizer.encode_batch(texts, None if None in pairs else pairs)
-            lengths.append(np.array([len(encoding) for encoding in encodings], dtype=np.int32))
-        return np.concatenate(lengths or [np.zeros(0, dtype=np.int32)])
 
     def close(self) -> None:
         """Remove the file; the store is empty from then on."""

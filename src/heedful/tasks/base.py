@@ -107,15 +107,24 @@ class Task(ABC, Generic[B]):
         """
 
     @abstractmethod
-    def lengths(self, store: ExampleStore) -> np.ndarray:
-        """Tokens of each example as the network will see it, int32 (N,)."""
+    def lengths(self, store: ExampleStore, *, seed: int | None = None) -> NDArray[np.int32]:
+        """Tokens of each example as the network will see it, int32 (N,).
+
+        Args:
+            seed: that of a training epoch, if it is for one, see :meth:`collate`.
+        """
+
+    @property
+    def lengths_vary(self) -> bool:
+        """Whether the lengths change with the seed."""
+        return False
 
     @abstractmethod
     def collate(self, examples: Sequence[Example], *, seed: int | None = None) -> B:
         """Make labelled examples into a batch on the network's device.
 
         Args:
-            seed: of what is random in a training batch; without one nothing is.
+            seed: of what is random in the batches of a training epoch; without one nothing is.
         """
 
     @abstractmethod

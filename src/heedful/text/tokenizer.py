@@ -101,13 +101,19 @@ class Tokenizer:
         return int(self._backend.get_vocab_size())
 
     def encode_batch(
-        self, texts: Sequence[str], pairs: Sequence[str] | None = None, *, dropout: float = 0.0, seed: int = 0
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        *,
+        dropout: float = 0.0,
+        seeds: Sequence[int] | None = None,
     ) -> list[Encoding]:
         """Tokenize texts, or pairs of a text and the one beside it in ``pairs``.
 
         Args:
             dropout: subword regularisation for training, see :mod:`heedful.text.regularisation`: the probability
-                that a longer piece is not used where it could be. The same ``seed`` gives the same tokens.
+                that a longer piece is not used where it could be.
+            seeds: one a text, for what is dropped; the same seed gives the same tokens. 0, 1, … if not given.
 
         Raises:
             DataError: a text is no valid Unicode.
@@ -121,9 +127,8 @@ class Tokenizer:
                 remedy="Decode the text properly, or take such characters out.",
             )
         if dropout:
-            random = Random(seed)
-            rows = zip(texts, pairs or repeat(None, len(texts)), strict=True)
-            encodings = [self._sampler.encode(text, pair, dropout, random) for text, pair in rows]
+            rows = zip(texts, pairs or repeat(None, len(texts)), seeds or range(len(texts)), strict=True)
+            encodings = [self._sampler.encode(text, pair, dropout, Random(seed)) for text, pair, seed in rows]
         else:
             encodings = self._backend.encode_batch(list(texts if pairs is None else zip(texts, pairs, strict=True)))
         return [Encoding.of(encoding) for encoding in encodings]

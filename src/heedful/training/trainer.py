@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from heedful.data import ExampleStore, token_budget_batches
@@ -65,9 +67,16 @@ class TrainingState:
         return self.tokens / self.seconds if self.seconds else 0.0
 
 
-def batch_seed(seed: int, epoch: int, batch: int) -> int:
-    """A seed for what is random in making one batch, the same whether or not the run was interrupted before."""
-    return int(np.random.SeedSequence((seed, epoch, batch)).generate_state(1)[0])
+def epoch_seed(seed: int, epoch: int) -> int:
+    """A seed for what is random in making an epoch's batches, the same whether or not the run was interrupted."""
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+
+
+class _Epoch(NamedTuple):
+    number: int
+    seed: int
+    batches: list[NDArray[np.int64]]
+    """Rows of the examples."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +105,9 @@ class Trainer:
         """
         settings = self.settings
         torch.manual_seed(self.seed)
-        lengths = self.task.lengths(self.examples)
-        batches_per_epoch = len(self._batches(lengths, epoch=0))
-        steps_per_epoch = math.ceil(batches_per_epoch / settings.accumulation)
+        epochs = self._epochs()
+        first = next(epochs)
+        steps_per_epoch = math.ceil(len(first.batches) / settings.accumulation)
         total = max(1, round(steps_per_epoch * settings.epochs))
         state = TrainingState(total_steps=min(total, settings.max_steps or total))
         optimizer = build_optimizer(self.task.network, settings)
@@ -106,10 +115,10 @@ class Trainer:
         evaluate_every = max(1, round(steps_per_epoch * settings.evaluate_every))
         started = time.perf_counter()
         try:
-            for epoch, position, group in self._groups(lengths):
+            for position, group in self._groups(itertools.chain([first], epochs)):
                 self._step(state, optimizer, group)
                 average.update()
-                state.epoch = epoch + position
+                state.epoch = position
                 state.seconds += time.perf_counter() - started
                 for observer in self.observers:
                     observer.on_step(state)
@@ -128,22 +137,25 @@ class Trainer:
         stop.raise_if_requested()
         return state
 
-    def _batches(self, lengths: np.ndarray, *, epoch: int) -> list[np.ndarray]:
-        return token_budget_batches(lengths, self.settings.tokens_per_batch, seed=self.seed, epoch=epoch, shuffle=True)
+    def _epochs(self) -> Iterator[_Epoch]:
+        """One after the other without end, each with batches of its own."""
+        lengths = None
+        for number in itertools.count():
+            seed = epoch_seed(self.seed, number)
+            if lengths is None or self.task.lengths_vary:
+                lengths = self.task.lengths(self.examples, seed=seed)
+            batches = token_budget_batches(
+                lengths, self.settings.tokens_per_batch, seed=self.seed, epoch=number, shuffle=True
+            )
+            yield _Epoch(number, seed, batches)
 
-    def _groups(self, lengths: np.ndarray) -> Iterator[tuple[int, float, list[Batch]]]:
-        """Yield (epoch, share of it done after this step, batches of one optimiser step) without end."""
-        epoch = 0
-        while True:
-            batches = self._batches(lengths, epoch=epoch)
-            for start in range(0, len(batches), self.settings.accumulation):
-                chosen = batches[start : start + self.settings.accumulation]
-                group = [
-                    self.task.collate(self.examples.take(rows), seed=batch_seed(self.seed, epoch, start + index))
-                    for index, rows in enumerate(chosen)
-                ]
-                yield epoch, (start + len(chosen)) / len(batches), group
-            epoch += 1
+    def _groups(self, epochs: Iterable[_Epoch]) -> Iterator[tuple[float, list[Batch]]]:
+        """Yield (epochs done after this step, batches of one optimiser step)."""
+        for epoch in epochs:
+            for start in range(0, len(epoch.batches), self.settings.accumulation):
+                chosen = epoch.batches[start : start + self.settings.accumulation]
+                group = [self.task.collate(self.examples.take(rows), seed=epoch.seed) for rows in chosen]
+                yield epoch.number + (start + len(chosen)) / len(epoch.batches), group
 
     def _step(self, state: TrainingState, optimizer: torch.optim.Optimizer, group: list[Batch]) -> None:
         settings, network, step = self.settings, self.task.network, state.step + 1

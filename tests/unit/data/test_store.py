@@ -13,7 +13,6 @@ import pytest
 
 from heedful.data import Example, ExampleStore
 from heedful.errors import DataError, JobError
-from heedful.text import Tokenizer, TokenizerSettings
 
 EXAMPLES = [
     Example(f"text {number} 文", None if number % 3 else f"pair {number}", ("a", "b")[: number % 3], number + 1)
@@ -52,7 +51,6 @@ def test_an_empty_store() -> None:
     store = ExampleStore([])
     assert (len(store), list(store)) == (0, [])
     assert list(store.texts()) == []
-    assert store.token_lengths(Tokenizer.train(["a"], TokenizerSettings())).tolist() == []
 
 
 def test_the_file_goes_with_the_store(temporary: Path) -> None:
@@ -104,13 +102,3 @@ def test_texts_to_train_a_tokenizer_on() -> None:
     rows = [int(text.split()[1]) for text in some]
     assert max(rows) > 2400
     assert len(set(np.diff(rows))) == 1
-
-
-@pytest.mark.parametrize("examples", [EXAMPLES, [e._replace(pair="b") for e in EXAMPLES]])
-def test_token_lengths_are_those_of_the_encodings(examples: list[Example]) -> None:
-    tokenizer = Tokenizer.train([example.text for example in examples], TokenizerSettings(vocabulary_size=300))
-    lengths = ExampleStore(examples).token_lengths(tokenizer)
-    texts = [example.text for example in examples]
-    pairs = [example.pair or "" for example in examples] if examples[0].pair == examples[1].pair else None
-    assert lengths.dtype == np.int32
-    assert lengths.tolist() == [len(encoding) for encoding in tokenizer.encode_batch(texts, pairs)]

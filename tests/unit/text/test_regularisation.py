@@ -58,9 +58,13 @@ def test_so_it_does_on_any_text(kind: TokenizerKind) -> None:
 @pytest.mark.parametrize("kind", SAMPLED)
 def test_a_seed_repeats_and_another_differs(kind: TokenizerKind) -> None:
     tokenizer = trained(kind)
-    first = tokenizer.encode_batch(corpus(), dropout=0.2, seed=1)
-    assert first == tokenizer.encode_batch(corpus(), dropout=0.2, seed=1)
-    assert first != tokenizer.encode_batch(corpus(), dropout=0.2, seed=2)
+    texts = corpus()
+    seeds = range(7, 7 + len(texts))
+    first = tokenizer.encode_batch(texts, dropout=0.2, seeds=seeds)
+    assert first == tokenizer.encode_batch(texts, dropout=0.2, seeds=seeds)
+    assert first != tokenizer.encode_batch(texts, dropout=0.2, seeds=seeds[::-1])
+    alone = tokenizer.encode_batch(texts[-1:], dropout=0.2, seeds=seeds[-1:])
+    assert alone == first[-1:]
     assert first != tokenizer.encode_batch(corpus())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -25,6 +24,7 @@ from heedful.tasks import TextClassifier
 from heedful.training import Trainer, TrainingSettings, TrainingState, trainer
 from heedful.training.interruption import StopRequest
 from heedful.training.schedule import rate_factor
+from heedful.training.trainer import epoch_seed
 
 Rows = tuple[dict[str, Any], ...]
 Stores = Callable[[Iterable[dict[str, Any]]], ExampleStore]
@@ -161,14 +161,18 @@ def test_every_step_has_the_rate_of_the_schedule(untrained: Untrained, stores: S
 
 
 def test_the_state_counts_tokens_padding_and_epochs(untrained: Untrained, stores: Stores, rows: Rows) -> None:
-    task, store = untrained(rows), stores(rows)
+    task, store = untrained(rows, objective=EXACT), stores(rows)
     state, recorder = fit(task, store, epochs=2)
-    lengths = task.lengths(store)
-    batches = [token_budget_batches(lengths, 256, seed=1, epoch=epoch) for epoch in (0, 1)]
-    assert state.tokens == 2 * lengths.sum()
-    assert state.cells == sum(len(rows) * lengths[rows].max() for rows in itertools.chain(*batches))
+    lengths = [task.lengths(store, seed=epoch_seed(1, epoch)) for epoch in (0, 1)]
+    assert lengths[0].tolist() != lengths[1].tolist()
+    batches = [token_budget_batches(lengths[epoch], 256, seed=1, epoch=epoch) for epoch in (0, 1)]
+    done = [epoch + (n + 1) / len(batches[epoch]) for epoch in (0, 1) for n in range(len(batches[epoch]))]
+    seen = [(epoch, rows) for epoch in (0, 1) for rows in batches[epoch]][: state.step]
+    assert state.total_steps == 2 * len(batches[0])
+    assert state.tokens == sum(lengths[epoch][rows].sum() for epoch, rows in seen)
+    assert state.cells == sum(len(rows) * lengths[epoch][rows].max() for epoch, rows in seen)
     assert state.padding_share == pytest.approx(1 - state.tokens / state.cells)
-    assert recorder.epochs == pytest.approx([(n + 1) / len(batches[0]) for n in range(2 * len(batches[0]))])
+    assert recorder.epochs[: len(done)] == pytest.approx(done[: state.step])
     assert state.tokens_per_second == pytest.approx(state.tokens / state.seconds)
 
 

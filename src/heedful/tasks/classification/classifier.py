@@ -45,7 +45,7 @@ from heedful.tasks.classification.batch import ClassificationBatch, stack_window
 from heedful.tasks.classification.card import model_card
 from heedful.tasks.classification.losses import IGNORED, mixed_cross_entropy
 from heedful.tasks.classification.settings import ClassifierCard, ObjectiveSettings
-from heedful.text import FittedText, Tokenizer, fit
+from heedful.text import FittedText, LongInput, Tokenizer, fit
 
 PREDICTION_TOKENS = 1024
 """Token budget of a batch where nothing is differentiated."""
@@ -200,7 +200,8 @@ class TextClassifier(Task[ClassificationBatch]):
             windows=counts,
         )
 
-    def _windows(self, examples: Sequence[Example], *, dropout: float = 0.0, seed: int = 0) -> list[FittedText]:
+    def _windows(self, examples: Sequence[Example], *, seed: int | None = None) -> list[FittedText]:
+        """Texts as the network sees them; in a training epoch, which has a seed, words are cut in ways of its own."""
         reads_pairs = self.card.columns.pair is not None
         for example in examples:
             if (example.pair is not None) != reads_pairs:
@@ -208,12 +209,18 @@ class TextClassifier(Task[ClassificationBatch]):
                 raise UnsupportedError(f"row {example.row} is {given}, and this classifier reads {wanted}")
         texts = [example.text for example in examples]
         pairs = [example.pair or "" for example in examples] if reads_pairs else None
+        if seed is None or not self.lengths_vary:
+            encodings = self.tokenizer.encode_batch(texts, pairs)
+            long_input = self.card.long_input
+        else:
+            seeds = [(seed << 32) + example.row for example in examples]
+            encodings = self.tokenizer.encode_batch(texts, pairs, dropout=self.objective.subword_dropout, seeds=seeds)
+            # Cut in more pieces, a text that fits may for once be too long: no reason to refuse it.
+            long_input = LongInput.TRUNCATE if self.card.long_input is LongInput.ERROR else self.card.long_input
         fitted = []
-        for example, encoding in zip(
-            examples, self.tokenizer.encode_batch(texts, pairs, dropout=dropout, seed=seed), strict=True
-        ):
+        for example, encoding in zip(examples, encodings, strict=True):
             with _naming(f"row {example.row}"):
-                fitted.append(fit(encoding, self.card.max_length, self.card.long_input))
+                fitted.append(fit(encoding, self.card.max_length, long_input))
         return fitted
 
     def _logits(self, ids: Tensor, mask: Tensor, token_types: Tensor | None) -> Tensor:
@@ -237,12 +244,17 @@ class TextClassifier(Task[ClassificationBatch]):
             if not in_scope:
                 raise DataError("there is no example with a label to learn or to judge by")
 
-    def lengths(self, store: ExampleStore) -> NDArray[np.int32]:
+    @property
+    def lengths_vary(self) -> bool:
+        """Whether each training epoch cuts words in ways of its own."""
+        return self.objective.subword_dropout > 0
+
+    def lengths(self, store: ExampleStore, *, seed: int | None = None) -> NDArray[np.int32]:
         """Tokens of each example as the network sees it, over all its windows, int32 (N,)."""
         sizes = [
             sum(len(window.ids) for window in fitted.windows)
             for chunk in _chunks(store)
-            for fitted in self._windows(chunk)
+            for fitted in self._windows(chunk, seed=seed)
         ]
         return np.array(sizes, dtype=np.int32)
 
@@ -250,12 +262,12 @@ class TextClassifier(Task[ClassificationBatch]):
         """Make labelled examples into a batch.
 
         Args:
-            seed: of the subword regularisation; without one there is none.
+            seed: of a training epoch's subword regularisation; without one there is none.
 
         Raises:
             DataError: an example has a label that the classifier does not know.
         """
-        texts = self._windows(examples, dropout=0.0 if seed is None else self.objective.subword_dropout, seed=seed or 0)
+        texts = self._windows(examples, seed=seed)
         ids, mask, token_types, hideable, owner = stack_windows(
             [fitted.windows for fitted in texts], self._pad_id, self.device
         )
