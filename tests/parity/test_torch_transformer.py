@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from heedful.model import Activation, NormPlacement, Transformer, TransformerSpec, UniformSpec, build
 
 VOCABULARY, WIDTH, HEADS, INNER, LAYERS = 13, 12, 3, 20, 3
-TOLERANCE = 1e-13
+TOLERANCE = 1e-13  # measured: 0
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:enable_nested_tensor is True:UserWarning"),

@@ -18,8 +18,8 @@ from heedful.errors import InputTooLongError, RequestError, UnsupportedError
 from heedful.model import PositionKind, Transformer, UniformSpec, build, parse_spec
 
 VOCABULARY, MAX_POSITIONS = 17, 9
-EXACT = 1e-13  # float64; measured: 5e-15
-CLOSE = 2e-6  # float32; measured: 1.5e-6, of states up to 4
+EXACT = 1e-13  # measured: 3e-15
+TOLERANCES = {torch.float64: EXACT, torch.float32: 2e-6}  # of the largest state; measured in float32: 8e-7
 
 
 @cache
@@ -66,7 +66,7 @@ FORMS = ["encoder", "decoder", "encoder_decoder"]
 texts = st.lists(st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=MAX_POSITIONS), min_size=1, max_size=5)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(rows=texts, left=st.booleans(), data=st.data())
@@ -80,7 +80,7 @@ def test_padding_and_batching_change_nothing(
     for index, state in zip(order, together, strict=True):
         alone = read(model, torch.tensor([rows[index]]), None)[0]
         assert alone.shape == state.shape
-        assert (alone - state).abs().max() <= (EXACT if dtype is torch.float64 else CLOSE)
+        assert (alone - state).abs().max() <= TOLERANCES[dtype] * alone.abs().max()
 
 
 @pytest.mark.parametrize("padded", [False, True], ids=["unpadded", "padded"])
