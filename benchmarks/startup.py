@@ -1,17 +1,21 @@
 """How long `import heedful` and `heedful --help` take, beside a bare Python, interleaved.
 
 Run: python benchmarks/startup.py [rounds]. Writes a dated report under benchmarks/reports/.
+Wall time is what a user waits; processor time is what remains of it on a machine that does nothing else.
 """
 
 from __future__ import annotations
 
 import datetime
+import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
@@ -21,32 +25,41 @@ COMMANDS = {
 TARGET_SECONDS = 0.3
 
 
-def seconds(command: list[str]) -> float:
-    started = time.perf_counter()
+class Seconds(NamedTuple):
+    """What one start cost."""
+
+    wall: float
+    processor: float
+
+
+def measure(command: list[str]) -> Seconds:
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Seconds(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    found: dict[str, list[Seconds]] = {name: [] for name in COMMANDS}
     for command in COMMANDS.values():
-        seconds(command)
+        measure(command)
     for _ in range(rounds):
         for name, command in COMMANDS.items():
-            times[name].append(seconds(command))
+            found[name].append(measure(command))
     today = datetime.datetime.now(tz=datetime.UTC).date()
     lines = [
         f"# Start-up times, {today}",
         "",
-        f"Python {platform.python_version()}, {rounds} interleaved rounds after a warm-up; "
-        f"target for heedful: {TARGET_SECONDS} s.",
+        f"Python {platform.python_version()}, {os.cpu_count()} cores with a load of {os.getloadavg()[0]:.1f}; "
+        f"{rounds} interleaved rounds after a warm-up, medians. Target for heedful: {TARGET_SECONDS} s.",
         "",
-        "| command | median | range |",
+        "| command | wall | processor |",
         "|---|---|---|",
     ]
-    for name, values in times.items():
-        lines.append(f"| `{name}` | {statistics.median(values):.3f} s | {min(values):.3f}–{max(values):.3f} s |")
+    for name, seconds in found.items():
+        wall, processor = (statistics.median(values) for values in zip(*seconds, strict=True))
+        lines.append(f"| `{name}` | {wall:.3f} s | {processor:.3f} s |")
     report = "\n".join(lines) + "\n"
     folder = Path(__file__).parent / "reports"
     folder.mkdir(exist_ok=True)
