@@ -114,6 +114,11 @@ def test_long_lines_are_not_folded_in_a_pipe(call: Call, model: Path, rows: Rows
     assert "line 1: the text in column 'text' is empty" in evaluated.stdout
 
 
+def test_a_text_cannot_steer_the_terminal(call: Call, model: Path) -> None:
+    answer = call("predict", model, text="will it \x1b[31mrain\x07 today\n")
+    assert answer.stdout.endswith("\twill it [31mrain today\n")
+
+
 def test_columns_by_name(call: Call, model: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("body,intent\ncard stolen,card\nrain,weather\n", encoding="utf-8")

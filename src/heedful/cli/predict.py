@@ -91,5 +91,8 @@ def _as_json(answer: Classification, top: int) -> str:
 
 
 def _as_text(text: str, answer: Classification) -> str:
-    shown = ",".join(answer.labels) or "-"
-    return f"{shown}\t{answer.score:.3f}\t{' '.join(text.split())}"
+    from heedful.evaluation.lettering import printable
+
+    # A stranger's text must neither steer the terminal nor break the line.
+    shown = ",".join(map(printable, answer.labels)) or "-"
+    return f"{shown}\t{answer.score:.3f}\t{' '.join(printable(text).split())}"
