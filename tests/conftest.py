@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -42,6 +43,12 @@ def _make_rows(count: int) -> list[Row]:
         random.shuffle(words)
         rows.append({"text": " ".join(words), "label": label})
     return rows
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell switches Ctrl-C off for what it starts in the background, and for all that this starts in turn."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
