@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from heedful.tasks.classification.classifier import Classification, TextClassifier
+from heedful.tasks.classification.answers import Classification
+from heedful.tasks.classification.classifier import TextClassifier
 from heedful.tasks.classification.create import create_classifier
 from heedful.tasks.classification.settings import (
     ClassificationSettings,

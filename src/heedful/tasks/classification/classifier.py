@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar
@@ -25,60 +23,24 @@ from heedful.data import (
     read_examples,
     token_budget_batches,
 )
-from heedful.errors import CheckpointError, DataError, RequestError, UnsupportedError
-from heedful.metrics import (
-    CLASSIFICATION_METRICS,
-    MULTI_LABEL_METRICS,
-    ClassificationTally,
-    Labels,
-    Metric,
-    auroc,
-    compute_metrics,
-    confusion_matrix,
-    fit_temperature,
-    per_class_table,
-)
+from heedful.errors import CheckpointError, DataError, RequestError
+from heedful.metrics import ClassificationTally, Metric
 from heedful.model import ClassificationHead, Transformer, build, build_head
-from heedful.settings import nearest, parse
+from heedful.settings import parse
 from heedful.tasks.base import Assessment, Tally, Task
+from heedful.tasks.classification.answers import Classification, Scored, answers_of, example_of
 from heedful.tasks.classification.batch import ClassificationBatch, stack_windows
 from heedful.tasks.classification.card import model_card
+from heedful.tasks.classification.judging import best_temperature, judge, metrics_of
 from heedful.tasks.classification.losses import IGNORED, mixed_cross_entropy
+from heedful.tasks.classification.reading import naming, targets_of, windows_of
 from heedful.tasks.classification.settings import ClassifierCard, ObjectiveSettings
-from heedful.text import FittedText, LongInput, Tokenizer, fit
+from heedful.text import FittedText, Tokenizer
 
 PREDICTION_TOKENS = 1024
 """Token budget of a batch where nothing is differentiated."""
 STREAM_CHUNK = 4096
 """Texts that a stream looks ahead to sort them by length."""
-
-
-@dataclass(frozen=True, slots=True)
-class Classification:
-    """The answer for one text."""
-
-    label: str | None
-    """The most probable label; None where the classifier abstains, or where no label of several applies."""
-    score: float
-    """Probability of the most probable label, in [0, 1], whether or not it is given."""
-    scores: dict[str, float]
-    """Probability of every label, most probable first; they sum to 1 unless a text may have several."""
-    labels: tuple[str, ...] = ()
-    """All labels given: one, or any number where a text may have several."""
-    cut_tokens: int = 0
-    """Tokens of the text that the network did not see."""
-    windows: int = 1
-    """Windows of the text whose logits were averaged."""
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Logits of N texts, and what was done to fit them in."""
-
-    logits: NDArray[np.float64]
-    """(N, C), not divided by the temperature."""
-    cut_tokens: NDArray[np.int64]
-    windows: NDArray[np.int64]
 
 
 class TextClassifier(Task[ClassificationBatch]):
@@ -101,7 +63,6 @@ class TextClassifier(Task[ClassificationBatch]):
         self.card = card
         self.objective = objective or ObjectiveSettings()
         self.class_weights: Tensor | None = None
-        self._index = {label: index for index, label in enumerate(card.labels)}
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -115,8 +76,7 @@ class TextClassifier(Task[ClassificationBatch]):
 
     @property
     def metrics(self) -> dict[str, Metric[ClassificationTally]]:
-        registry = MULTI_LABEL_METRICS if self.multi_label else CLASSIFICATION_METRICS
-        return {metric.name: metric for metric in registry}
+        return metrics_of(self.card.label_kind)
 
     @property
     def main_metric(self) -> str:
@@ -139,7 +99,7 @@ class TextClassifier(Task[ClassificationBatch]):
         """
         if isinstance(texts, str):
             raise RequestError("predict takes a list of texts, not a single one", remedy="Write predict([text]).")
-        return self.classify([_example(entry, number) for number, entry in enumerate(texts, 1)])
+        return self.classify([example_of(entry, number) for number, entry in enumerate(texts, 1)])
 
     def predict_stream(
         self, examples: Iterable[Example], *, look_ahead: int = STREAM_CHUNK, tally: Tally | None = None
@@ -155,26 +115,7 @@ class TextClassifier(Task[ClassificationBatch]):
 
     def classify(self, examples: Sequence[Example], *, tally: Tally | None = None) -> list[Classification]:
         """Classify examples; labels they carry are not looked at."""
-        scored = self.score(examples, tally=tally)
-        probabilities = self.probabilities(scored.logits)
-        rows = zip(probabilities, scored.cut_tokens.tolist(), scored.windows.tolist(), strict=True)
-        return [self._answer(*row) for row in rows]
-
-    def _answer(self, probabilities: NDArray[np.float64], cut_tokens: int, windows: int) -> Classification:
-        order = np.argsort(-probabilities, kind="stable")
-        scores = {self.labels[index]: float(probabilities[index]) for index in order}
-        score = float(probabilities[order[0]])
-        if self.multi_label:
-            given = tuple(label for label, value in scores.items() if value >= self.card.threshold)
-        else:
-            given = () if score < (self.card.abstain_below or 0) else (self.labels[order[0]],)
-        return Classification(given[0] if given else None, score, scores, given, cut_tokens, windows)
-
-    def probabilities(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Calibrated probabilities (N, C) of logits (N, C)."""
-        scaled = torch.from_numpy(logits) / self.card.temperature
-        scores = scaled.sigmoid() if self.multi_label else scaled.softmax(-1)
-        return np.asarray(scores.numpy())
+        return answers_of(self.score(examples, tally=tally), self.card)
 
     def score(self, examples: Sequence[Example], *, tally: Tally | None = None) -> Scored:
         """Logits of examples; those of a text's windows are averaged."""
@@ -202,26 +143,9 @@ class TextClassifier(Task[ClassificationBatch]):
 
     def _windows(self, examples: Sequence[Example], *, seed: int | None = None) -> list[FittedText]:
         """Texts as the network sees them; in a training epoch, which has a seed, words are cut in ways of its own."""
-        reads_pairs = self.card.columns.pair is not None
-        for example in examples:
-            if (example.pair is not None) != reads_pairs:
-                given, wanted = ("one text", "pairs of texts") if reads_pairs else ("a pair of texts", "single texts")
-                raise UnsupportedError(f"row {example.row} is {given}, and this classifier reads {wanted}")
-        texts = [example.text for example in examples]
-        pairs = [example.pair or "" for example in examples] if reads_pairs else None
-        if seed is None or not self.lengths_vary:
-            encodings = self.tokenizer.encode_batch(texts, pairs)
-            long_input = self.card.long_input
-        else:
-            seeds = [(seed << 32) + example.row for example in examples]
-            encodings = self.tokenizer.encode_batch(texts, pairs, dropout=self.objective.subword_dropout, seeds=seeds)
-            # Cut in more pieces, a text that fits may for once be too long: no reason to refuse it.
-            long_input = LongInput.TRUNCATE if self.card.long_input is LongInput.ERROR else self.card.long_input
-        fitted = []
-        for example, encoding in zip(examples, encodings, strict=True):
-            with _naming(f"row {example.row}"):
-                fitted.append(fit(encoding, self.card.max_length, long_input))
-        return fitted
+        return windows_of(
+            examples, self.tokenizer, self.card, seed=seed, subword_dropout=self.objective.subword_dropout
+        )
 
     def _logits(self, ids: Tensor, mask: Tensor, token_types: Tensor | None) -> Tensor:
         """Logits (R, C) of rows (R, S)."""
@@ -237,7 +161,7 @@ class TextClassifier(Task[ClassificationBatch]):
     def check(self, store: ExampleStore, *, name: str) -> None:
         """Refuse labels that are not known, texts that are too long, and data where all is out of scope."""
         in_scope = False
-        with _naming(name):
+        with naming(name):
             for chunk in _chunks(store):
                 self._windows(chunk)
                 in_scope |= bool((self.targets(chunk) != IGNORED).any())
@@ -320,24 +244,7 @@ class TextClassifier(Task[ClassificationBatch]):
         Raises:
             DataError: an example has a label that the classifier does not know, or none.
         """
-        for example in examples:
-            self._check_labels(example)
-        if self.multi_label:
-            several = np.zeros((len(examples), len(self.labels)), dtype=np.int64)
-            for row, example in enumerate(examples):
-                several[row, [self._index[label] for label in example.labels]] = 1
-            return several
-        return np.array([self._index.get(example.labels[0], IGNORED) for example in examples], dtype=np.int64)
-
-    def _check_labels(self, example: Example) -> None:
-        if not self.multi_label and len(example.labels) != 1:
-            raise DataError(f"row {example.row} has {len(example.labels)} labels; this classifier gives one a text")
-        for label in example.labels:
-            if label not in self._index and label != self.card.out_of_scope:
-                raise DataError(
-                    f"row {example.row} has the label {label!r}, which this classifier never learnt",
-                    remedy=f"Leave such rows out, or train with them ({nearest(label, self.labels)}).",
-                )
+        return targets_of(examples, self.card)
 
     # Judging
 
@@ -356,38 +263,13 @@ class TextClassifier(Task[ClassificationBatch]):
         tells them from the others.
         """
         logits, targets, notes = self._score_store(store, tally or Tally())
-        probabilities = self.probabilities(logits)
-        extra: dict[str, float] = {}
-        if not self.multi_label and (outside := targets == IGNORED).any():
-            extra["out_of_scope_auroc"] = auroc(-probabilities.max(axis=1), outside)
-            notes.append(f"{int(outside.sum()):,} of {len(targets):,} texts are out of scope")
-            probabilities, targets = probabilities[~outside], targets[~outside]
-        labels: Labels = targets
-        confusion = None
-        if self.multi_label:
-            labels, predictions = targets.astype(np.bool_), probabilities >= self.card.threshold
-        else:
-            predictions = probabilities.argmax(axis=1)
-            confusion = confusion_matrix(targets, predictions, len(self.labels))
-        metrics = compute_metrics(
-            self.metrics.values(), labels, probabilities, threshold=self.card.threshold, resamples=resamples
-        )
-        return Assessment(
-            metrics=metrics,
-            num_examples=len(targets),
-            classes=self.labels,
-            per_class=per_class_table(labels, predictions, self.labels),
-            confusion=confusion,
-            notes=tuple(notes),
-            extra=extra,
-        )
+        return judge(logits, targets, self.card, resamples=resamples, notes=notes)
 
     def calibrate(self, store: ExampleStore) -> float:
         """Fit the temperature on held-out examples and keep it on the card."""
         logits, targets, _ = self._score_store(store, Tally())
-        inside = slice(None) if self.multi_label else targets != IGNORED
-        labels = targets.astype(np.bool_) if self.multi_label else targets
-        self.card = self.card.model_copy(update={"temperature": fit_temperature(logits[inside], labels[inside])})
+        temperature = best_temperature(logits, targets, self.card.label_kind)
+        self.card = self.card.model_copy(update={"temperature": temperature})
         return self.card.temperature
 
     def _score_store(
@@ -443,28 +325,6 @@ class TextClassifier(Task[ClassificationBatch]):
         read_network(folder, classifier.network)
         classifier.network.eval()
         return classifier
-
-
-def _example(entry: object, number: int) -> Example:
-    match entry:
-        case str(text):
-            pair = None
-        case (str(text), str(pair)):
-            pass
-        case _:
-            raise RequestError(f"text {number} is {entry!r:.80}, neither a text nor a pair of texts")
-    if not text.strip() or (pair is not None and not pair.strip()):
-        raise DataError(f"text {number} is empty", remedy="Leave empty texts out.")
-    return Example(text, pair, (), number)
-
-
-@contextmanager
-def _naming(place: str) -> Iterator[None]:
-    """Name the place in the message of a refusal inside the block."""
-    try:
-        yield
-    except RequestError as error:
-        raise type(error)(f"{place}: {error.message}", remedy=error.remedy) from None
 
 
 def _chunks(store: ExampleStore) -> Iterator[list[Example]]:
