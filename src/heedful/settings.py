@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from heedful.errors import RequestError
 
 S = TypeVar("S", bound="Settings")
+
+Place = Annotated[str, BeforeValidator(lambda value: os.fspath(value) if isinstance(value, os.PathLike) else value)]
+"""A path or the name of a source; Python's ``Path`` is welcome too."""
 
 
 class Settings(BaseModel):
@@ -56,6 +60,8 @@ def _fault(kind: type[BaseModel], detail: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in location) or "the whole"
     if detail["type"] == "extra_forbidden":
         known = _keys_at(kind, location[:-1])
+        if location[-1] in known:  # of another member of a union
+            return f"{where}: does not go with the other keys beside it"
         return f"{where}: unknown key; {nearest(str(location[-1]), known)}"
     if detail["type"] == "model_type":
         return f"{where}: should hold keys with values (got {detail['input']!r:.80})"

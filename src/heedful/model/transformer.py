@@ -33,6 +33,11 @@ class Transformer(nn.Module):
         self.output = output
 
     @property
+    def d_model(self) -> int:
+        """D, the width of the hidden states."""
+        return self.spec.d_model
+
+    @property
     def max_positions(self) -> int | None:
         """The longest text that ``encode`` takes, or ``decode`` in a decoder-only model; None if there is no limit."""
         reader = self.encoder or self.decoder
