@@ -9,16 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from heedful.training.settings import TrainingSettings
+from heedful.training.tuning import parameter_groups
 
 
 def build_optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019); biases, norms and other vectors are not decayed."""
-    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if p.dim() > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trainable if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=settings.betas, eps=settings.epsilon, fused=True)
+    """AdamW (Loshchilov and Hutter 2019) over the parameters that learn, see :func:`parameter_groups`."""
+    return torch.optim.AdamW(parameter_groups(module, settings), betas=settings.betas, eps=settings.epsilon, fused=True)
 
 
 class WeightAverage:

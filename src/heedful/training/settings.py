@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from heedful.settings import Settings
+
+
+class FreezeSettings(Settings):
+    """What keeps the weights that it starts from."""
+
+    embeddings: bool = Field(
+        False, description="token, position and type embeddings, with all that is below the layers"
+    )
+    layers: int = Field(0, ge=0, le=1024, description="so many layers of each stack, counted from the embeddings")
+
+
+class LoraSettings(Settings):
+    """Low-rank adapters (Hu et al. 2021): the model is frozen, they and the head learn."""
+
+    rank: int = Field(8, gt=0, le=4096, description="rows and columns of an adapter's two matrices")
+    alpha: float = Field(16, gt=0, le=1e6, description="an adapter's output is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of an adapter's input")
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+        ("query", "value"),
+        description="linear layers that are adapted, by the last part of their names: "
+        "`query`, `key`, `value`, `output`, `up`, `gate`, `down`",
+    )
 
 
 class TrainingSettings(Settings):
@@ -17,6 +39,14 @@ class TrainingSettings(Settings):
     tokens_per_batch: int = Field(1024, ge=8, description="token budget of one batch, padding included")
     accumulation: int = Field(1, gt=0, le=4096, description="batches summed up for one optimiser step")
     learning_rate: float = Field(1e-3, gt=0, le=10, description="peak learning rate of AdamW")
+    head_learning_rate: float | None = Field(
+        None, gt=0, le=10, description="peak rate of the head; `learning_rate` if not given"
+    )
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="each layer learns at the rate of the one above it times this, embeddings last"
+    )
+    freeze: FreezeSettings = FreezeSettings()
+    lora: LoraSettings | None = Field(None, description="train low-rank adapters in place of the model; null for none")
     schedule: Literal["cosine", "linear", "constant", "inverse_square_root"] = Field(
         "cosine", description="how the rate goes on after the warm-up"
     )

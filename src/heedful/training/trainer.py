@@ -22,6 +22,7 @@ from heedful.training.interruption import StopRequest
 from heedful.training.optimisation import WeightAverage, build_optimizer
 from heedful.training.schedule import rate_factor
 from heedful.training.settings import TrainingSettings
+from heedful.training.tuning import prepare
 
 Record = dict[str, Any]
 """One line of metrics.jsonl."""
@@ -83,6 +84,7 @@ class _Epoch(NamedTuple):
 class Trainer:
     """Trains ``task`` on ``examples`` and keeps the best state.
 
+    The task's network is prepared at once: what is not to learn is frozen, adapters are put in.
     ``save`` is called with ``"best"`` or ``"last"`` while the network holds the weights to be kept.
     """
 
@@ -93,6 +95,9 @@ class Trainer:
     seed: int
     save: Callable[[str], None]
     observers: Sequence[Observer] = ()
+
+    def __post_init__(self) -> None:
+        prepare(self.task.network, self.settings, seed=self.seed)
 
     def run(self, stop: StopRequest) -> TrainingState:
         """Train to the end, to the patience's end, or until ``stop`` is asked for.
@@ -176,7 +181,7 @@ class Trainer:
         factor = rate_factor(settings.schedule, step, warmup=warmup, total=state.total_steps)
         state.learning_rate = settings.learning_rate * factor
         for parameters in optimizer.param_groups:
-            parameters["lr"] = state.learning_rate
+            parameters["lr"] = parameters["initial_lr"] * factor
         optimizer.step()
         optimizer.zero_grad()
         state.step = step

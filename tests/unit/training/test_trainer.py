@@ -125,7 +125,8 @@ def test_gradients_are_clipped_to_their_norm(
     untrained: Untrained, stores: Stores, rows: Rows, monkeypatch: pytest.MonkeyPatch, limit: float
 ) -> None:
     def plain(module: torch.nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-        return torch.optim.SGD(module.parameters(), lr=settings.learning_rate)
+        group = {"params": list(module.parameters()), "initial_lr": settings.learning_rate}
+        return torch.optim.SGD([group], lr=settings.learning_rate)
 
     monkeypatch.setattr(trainer, "build_optimizer", plain)
     task = untrained(rows, model={"dropout": 0}, head_dropout=0, objective=EXACT)
