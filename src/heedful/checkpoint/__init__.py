@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from heedful.checkpoint.atomic import replace_files, write_text, writing
-from heedful.checkpoint.folder import TASK_FILE, load_model, read_json, read_network, read_spec, save_folder
-from heedful.checkpoint.weights import assign_weights, read_weights, save_weights
+from heedful.checkpoint.folder import TASK_FILE, load_model, read_network, read_spec, save_folder
+from heedful.checkpoint.json_files import parse_json, read_json
+from heedful.checkpoint.references import inside
+from heedful.checkpoint.stored import StoredWeights, TensorInfo, open_weights
+from heedful.checkpoint.weights import assign_weights, save_weights, write_weights
 
 __all__ = [
     "TASK_FILE",
+    "StoredWeights",
+    "TensorInfo",
     "assign_weights",
+    "inside",
     "load_model",
+    "open_weights",
+    "parse_json",
     "read_json",
     "read_network",
     "read_spec",
-    "read_weights",
     "replace_files",
     "save_folder",
     "save_weights",
     "write_text",
+    "write_weights",
     "writing",
 ]

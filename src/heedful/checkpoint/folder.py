@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from heedful.checkpoint.atomic import replace_files
-from heedful.checkpoint.weights import WEIGHTS_FILE, assign_weights, read_weights, save_weights
+from heedful.checkpoint.json_files import read_json
+from heedful.checkpoint.stored import WEIGHTS_FILE, open_weights
+from heedful.checkpoint.weights import assign_weights, save_weights
 from heedful.errors import CheckpointError
 from heedful.model import Transformer, TransformerSpec, build
 from heedful.settings import parse
@@ -19,7 +20,6 @@ CONFIG_FILE = "config.json"
 TASK_FILE = "task.json"
 README_FILE = "README.md"
 FORMAT_VERSION = 1
-MAX_JSON_BYTES = 10_000_000
 MODEL_PREFIX = "model."
 """Of the Transformer's weights in model.safetensors; beside them stand those of the job's head."""
 
@@ -65,7 +65,8 @@ def read_spec(folder: Path) -> TransformerSpec:
 
 def read_network(folder: Path, network: nn.Module) -> None:
     """Load the weights of a model folder into ``network``, strictly."""
-    assign_weights(network, read_weights(folder / WEIGHTS_FILE), source=str(folder))
+    stored = open_weights(folder)
+    assign_weights(network, {name: stored.tensor(name) for name in stored}, source=str(folder))
 
 
 def load_model(folder: str | Path) -> Transformer:
@@ -76,29 +77,7 @@ def load_model(folder: str | Path) -> Transformer:
     """
     folder = Path(folder)
     model = build(read_spec(folder))
-    tensors = {
-        name.removeprefix(MODEL_PREFIX): tensor
-        for name, tensor in read_weights(folder / WEIGHTS_FILE).items()
-        if name.startswith(MODEL_PREFIX)
-    }
+    stored = open_weights(folder)
+    tensors = {name.removeprefix(MODEL_PREFIX): stored.tensor(name) for name in stored if name.startswith(MODEL_PREFIX)}
     assign_weights(model, tensors, source=str(folder))
     return model.eval()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of bounded size.
-
-    Raises:
-        CheckpointError: the file is missing, too large, or holds no JSON object.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist", remedy="Give the folder of a run, such as runs/banking77.")
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise CheckpointError(f"{path} is larger than {MAX_JSON_BYTES:,} bytes")
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}", remedy="Save the model again.") from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path} holds a JSON {type(data).__name__}, not an object")
-    return data

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from heedful.checkpoint.stored import INDEX_ENDING, WEIGHTS_FILE
 from heedful.errors import CheckpointError
-
-WEIGHTS_FILE = "model.safetensors"
 
 
 def save_weights(module: nn.Module, path: Path) -> None:
@@ -23,42 +24,45 @@ def save_weights(module: nn.Module, path: Path) -> None:
         OSError: the file cannot be written.
     """
     aliases = _aliases(module)
-    tensors = {
-        name: tensor.detach().contiguous()
-        for name, tensor in module.state_dict().items()
-        if aliases.get(name, name) == name
-    }
-    path.touch()
-    mode = path.stat().st_mode
-    try:
-        save_file(tensors, path, metadata={"format": "pt"})
-    except SafetensorError as error:
-        code = re.search(r"os error (\d+)", str(error))
-        number = int(code[1]) if code else errno.EIO
-        raise OSError(number, os.strerror(number), str(path)) from error
-    path.chmod(mode)  # the library leaves a file that its owner alone may read
+    _write(path, {name: tensor for name, tensor in module.state_dict().items() if aliases.get(name, name) == name})
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file.
+def write_weights(folder: Path, tensors: Mapping[str, Tensor], *, max_shard_bytes: int | None = None) -> None:
+    """Write tensors as ``model.safetensors``, or as shards and their index in the form of Hugging Face.
+
+    Tensors go into shards in the order given; each is written under every name that it is given.
+
+    Args:
+        folder: exists and holds no weights, such as what :func:`replace_files` yields.
+        max_shard_bytes: of the values in one file; a tensor above it has a file of its own.
 
     Raises:
-        CheckpointError: the file is missing or is not a whole safetensors file.
+        OSError: a file cannot be written.
     """
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path} does not exist",
-            remedy="Give a folder that holds a saved model (model.safetensors, config.json, ...).",
-        )
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is not a whole safetensors file: {error}", remedy="Copy or save the model again."
-        ) from error
+    shards: list[dict[str, Tensor]] = []
+    room = 0
+    for name, tensor in tensors.items():
+        if not shards or (max_shard_bytes is not None and tensor.nbytes > room):
+            shards.append({})
+            room = max_shard_bytes or 0
+        shards[-1][name] = tensor
+        room -= tensor.nbytes
+    if len(shards) <= 1:
+        _write(folder / WEIGHTS_FILE, shards[0] if shards else {})
+        return
+    places = {}
+    for number, shard in enumerate(shards, 1):
+        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        _write(folder / file, shard)
+        places.update(dict.fromkeys(shard, file))
+    index = {
+        "metadata": {"total_size": sum(tensor.nbytes for tensor in tensors.values())},
+        "weight_map": dict(sorted(places.items())),
+    }
+    (folder / f"{WEIGHTS_FILE}{INDEX_ENDING}").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def assign_weights(module: nn.Module, tensors: dict[str, Tensor], *, source: str) -> None:
+def assign_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
     """Load ``tensors`` into ``module``: every name and shape must match; values keep their stored dtype.
 
     Raises:
@@ -66,7 +70,7 @@ def assign_weights(module: nn.Module, tensors: dict[str, Tensor], *, source: str
     """
     aliases = _aliases(module)
     wanted = module.state_dict()
-    complete = {name: tensors[first] for name, first in aliases.items() if first in tensors} | tensors
+    complete = {name: tensors[first] for name, first in aliases.items() if first in tensors} | dict(tensors)
     faults = [f"missing {name} {tuple(wanted[name].shape)}" for name in wanted if name not in complete]
     faults += [f"unexpected {name} {tuple(tensors[name].shape)}" for name in tensors if name not in wanted]
     faults += [
@@ -92,3 +96,26 @@ def _aliases(module: nn.Module) -> dict[str, str]:
         name: first.setdefault(id(parameter), name)
         for name, parameter in module.named_parameters(remove_duplicate=False)
     }
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    places: set[int] = set()
+    apart = {}
+    for name, tensor in tensors.items():
+        values = tensor.detach().cpu().contiguous()
+        apart[name] = values.clone() if values.data_ptr() in places else values  # the library refuses shared memory
+        places.add(values.data_ptr())
+    path.touch()
+    mode = path.stat().st_mode
+    try:
+        save_file(apart, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        code = re.search(r"os error (\d+)", str(error))
+        number = int(code[1]) if code else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
+    path.chmod(mode)  # the library leaves a file that its owner alone may read

@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from heedful.checkpoint import assign_weights, read_weights, save_weights
+from heedful.checkpoint import assign_weights, open_weights, save_weights
 from heedful.errors import CheckpointError
 
 
@@ -35,7 +35,8 @@ def file(tmp_path: Path) -> Path:
 def test_the_same_bits_come_back(file: Path, dtype: torch.dtype) -> None:
     saved, loaded = Tied().to(dtype), Tied()
     save_weights(saved, file)
-    assign_weights(loaded, read_weights(file), source="it")
+    stored = open_weights(file.parent)
+    assign_weights(loaded, {name: stored.tensor(name) for name in stored}, source="it")
     assert loaded.again.weight is loaded.first.weight
     state = loaded.state_dict()
     for name, tensor in saved.state_dict().items():
@@ -80,19 +81,19 @@ def test_a_truncated_file_is_refused(file: Path, kept: int) -> None:
     save_weights(Tied(), file)
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(CheckpointError, match="is not a whole safetensors file"):
-        read_weights(file)
+        open_weights(file.parent)
 
 
 @pytest.mark.parametrize("content", [b"\xff" * 64, b"{}" * 50, (2**62).to_bytes(8, "little") + b"{}"])
 def test_another_file_is_refused(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(CheckpointError, match="is not a whole safetensors file"):
-        read_weights(file)
+        open_weights(file.parent)
 
 
 def test_a_missing_file_is_refused(file: Path) -> None:
     with pytest.raises(CheckpointError, match=r"model\.safetensors does not exist"):
-        read_weights(file)
+        open_weights(file.parent)
 
 
 def test_a_full_disk_is_what_the_system_calls_it(

@@ -1,0 +1,155 @@
+"""What the weight files of a folder hold: names, dtypes and shapes first, values one tensor at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from heedful.checkpoint.json_files import read_json
+from heedful.checkpoint.references import inside
+from heedful.checkpoint.safetensors_file import SafetensorsFile
+from heedful.errors import CheckpointError
+
+WEIGHTS_FILE = "model.safetensors"
+INDEX_ENDING = ".index.json"
+PICKLE_FILE = "pytorch_model.bin"
+MAX_INDEX_BYTES = 100_000_000
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """What is known of a stored tensor before its values are read."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    file: str
+    """Name of its file inside the folder."""
+
+
+class _HasShape(Protocol):
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+class WeightFile(Protocol):
+    """A weight file that has been proven: reading any of its tensors costs what the tensor holds, no more."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def tensors(self) -> Mapping[str, _HasShape]: ...
+
+    def read(self, name: str) -> Tensor: ...
+
+
+class StoredWeights(Mapping[str, TensorInfo]):
+    """The tensors of one or several weight files; values are read when they are asked for."""
+
+    def __init__(self, folder: Path, files: Iterable[WeightFile]) -> None:
+        """
+        Raises:
+            CheckpointError: two files hold the same tensor.
+        """
+        self.folder = folder
+        self._files: dict[str, WeightFile] = {}
+        for file in files:
+            for name in file.tensors:
+                if name in self._files:
+                    raise CheckpointError(
+                        f"{folder} holds the tensor {name!a:.200} twice, "
+                        f"in {self._files[name].path.name} and in {file.path.name}",
+                        remedy="Download all weight files again: these are not of one model.",
+                    )
+                self._files[name] = file
+
+    def __getitem__(self, name: str) -> TensorInfo:
+        stored = self._files[name].tensors[name]
+        return TensorInfo(stored.dtype, tuple(stored.shape), self._files[name].path.relative_to(self.folder).as_posix())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def tensor(self, name: str) -> Tensor:
+        """Read the values of one tensor, as a view of its mapped file where the format allows."""
+        return self._files[name].read(name)
+
+
+def open_weights(folder: str | Path, *, allow_pickle: bool = False) -> StoredWeights:
+    """Read what the weight files of a folder hold; no tensor is read and nothing of its size allocated.
+
+    Weights are ``model.safetensors``, or ``model.safetensors.index.json`` with the shards that it names.
+
+    Raises:
+        CheckpointError: there are no weights, or a file is damaged or does not hold what the index says.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} does not exist", remedy="Give a folder that holds a saved model.")
+    if _is_there(folder, WEIGHTS_FILE):
+        return StoredWeights(folder, [_open(folder, WEIGHTS_FILE)])
+    if _is_there(folder, WEIGHTS_FILE + INDEX_ENDING):
+        return _open_shards(folder, WEIGHTS_FILE + INDEX_ENDING)
+    raise CheckpointError(
+        f"{folder / WEIGHTS_FILE} does not exist, nor {WEIGHTS_FILE}{INDEX_ENDING}",
+        remedy="Give a folder that holds a saved model (model.safetensors, config.json, ...).",
+    )
+
+
+def _open_shards(folder: Path, index_name: str) -> StoredWeights:
+    """The weights of all shards, which together hold what the index says, neither less nor more."""
+    index = folder / index_name
+    places = read_json(index, max_bytes=MAX_INDEX_BYTES).get("weight_map")
+    if not isinstance(places, dict) or not places or not all(isinstance(file, str) for file in places.values()):
+        raise CheckpointError(
+            f"{index} holds no weight_map from tensors to files", remedy="Download or copy the file again."
+        )
+    names = sorted(set(places.values()))
+    missing = [name for name in names if not _is_there(folder, name)]
+    if missing:
+        raise CheckpointError(
+            f"{index} names {len(names)} weight files, and {len(missing)} do not exist: {', '.join(missing[:8])}",
+            remedy="Download or copy the missing files into the folder.",
+        )
+    shards = {name: _open(folder, name) for name in names}
+    for tensor, name in places.items():
+        if tensor not in shards[name].tensors:
+            raise CheckpointError(
+                f"{index} says that {name} holds the tensor {tensor!a:.200}, and it does not",
+                remedy="Download the index and all weight files again: they are not of one model.",
+            )
+    weights = StoredWeights(folder, shards.values())
+    unnamed = [tensor for tensor in weights if tensor not in places]
+    if unnamed:
+        raise CheckpointError(
+            f"{weights[unnamed[0]].file} holds the tensor {unnamed[0]!a:.200}, which {index} does not name",
+            remedy="Download the index and all weight files again: they are not of one model.",
+        )
+    return weights
+
+
+def _open(folder: Path, name: str) -> WeightFile:
+    path = inside(folder, name)
+    with path.open("rb") as stream:
+        if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise CheckpointError(
+                f"{path} is a Git-LFS pointer, a note of some lines in place of the weights",
+                remedy="Install Git LFS and run `git lfs pull` where the model was cloned, or download the file.",
+            )
+    return SafetensorsFile(path)
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    return inside(folder, name).is_file()
