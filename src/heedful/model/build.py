@@ -2,51 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any
 
 import torch
 from torch import nn
 
 from heedful.model.heads import ClassificationHead
+from heedful.model.positions import absolute_positions, layer_positions, relative_bias
 from heedful.model.spec import (
-    AlibiSpec,
     AttentionSpec,
     ClassificationHeadSpec,
+    DisentangledSpec,
     EmbeddingSpec,
     FeedForwardSpec,
     LayerSpec,
-    LearnedSpec,
     NormKind,
+    NormPlacement,
     NormSpec,
-    RelativeBiasSpec,
-    RotarySpec,
-    SinusoidalSpec,
+    OutputSpec,
+    RelativePositions,
+    SelfAttentionSpec,
     StackSpec,
     TransformerSpec,
 )
 from heedful.model.transformer import Transformer
 from heedful.nn import (
     ACTIVATIONS,
-    AlibiBias,
+    AttentionKernel,
     CrossAttention,
+    DisentangledAttention,
     Embeddings,
     FeedForward,
     LanguageModelHead,
     Layer,
-    LearnedPositions,
-    RelativeBias,
+    OutputTransform,
     Residual,
-    RotaryPositions,
     SelfAttention,
-    SinusoidalPositions,
+    SoftCappedKernel,
     Stack,
+    UnitOffsetRMSNorm,
 )
-from heedful.nn.attention import Attention
-
-A = TypeVar("A", bound=Attention)
 
 
 def build(spec: TransformerSpec, *, seed: int | None = None) -> Transformer:
@@ -62,12 +60,10 @@ def build(spec: TransformerSpec, *, seed: int | None = None) -> Transformer:
     with _seeded(seed):
         model = Transformer(
             spec,
-            token_embedding=nn.Embedding(spec.vocabulary_size, spec.d_model),
-            encoder=None if spec.encoder is None else _stack(spec.encoder, spec.d_model, causal=False),
-            decoder=None if spec.decoder is None else _stack(spec.decoder, spec.d_model, causal=True),
-            output=None
-            if spec.output is None
-            else LanguageModelHead(spec.d_model, spec.vocabulary_size, tied=spec.output.tied, bias=spec.output.bias),
+            token_embedding=nn.Embedding(spec.vocabulary_size, spec.embedding_width or spec.d_model),
+            encoder=None if spec.encoder is None else _stack(spec.encoder, spec, causal=False),
+            decoder=None if spec.decoder is None else _stack(spec.decoder, spec, causal=True),
+            output=None if spec.output is None else _output(spec.output, spec),
         )
         initialise(model, spec.d_model)
     return model
@@ -81,6 +77,9 @@ def build_head(spec: ClassificationHeadSpec, d_model: int, *, seed: int | None =
             spec.num_labels,
             pooling=spec.pooling,
             dense_activation=ACTIVATIONS[spec.activation]() if spec.dense else None,
+            dense_bias=spec.dense_bias,
+            norm=None if spec.norm is None else build_norm(spec.norm, d_model),
+            bias=spec.bias,
             dropout=spec.dropout,
         )
         initialise(head, d_model)
@@ -116,79 +115,116 @@ def _seeded(seed: int | None) -> Iterator[None]:
         yield
 
 
-def _norm(spec: NormSpec, d_model: int) -> nn.Module:
+def build_norm(spec: NormSpec, width: int) -> nn.Module:
+    """A norm over the last dimension, of size ``width``."""
     if spec.kind is NormKind.RMS:
-        return nn.RMSNorm(d_model, eps=spec.epsilon)
-    return nn.LayerNorm(d_model, eps=spec.epsilon)
+        return (UnitOffsetRMSNorm if spec.unit_offset else nn.RMSNorm)(width, eps=spec.epsilon)
+    return nn.LayerNorm(width, eps=spec.epsilon, bias=spec.bias)
 
 
-def _stack(spec: StackSpec, d_model: int, *, causal: bool) -> Stack:
-    attentions = [layer.self_attention for layer in spec.layers if layer.self_attention is not None]
-    rotary: RotaryPositions | None = None
-    relative_bias: RelativeBias | AlibiBias | None = None
-    if attentions:
-        num_heads, head_dim = attentions[0].num_heads, attentions[0].head_dim
-        match spec.positions:
-            case RotarySpec(base=base):
-                rotary = RotaryPositions(head_dim, base=base)
-            case RelativeBiasSpec(num_buckets=num_buckets, max_distance=max_distance):
-                relative_bias = RelativeBias(
-                    num_heads, num_buckets=num_buckets, max_distance=max_distance, bidirectional=not causal
-                )
-            case AlibiSpec():
-                relative_bias = AlibiBias(num_heads)
+def _stack(spec: StackSpec, model: TransformerSpec, *, causal: bool) -> Stack:
     return Stack(
-        embeddings=_embeddings(spec.embeddings, d_model),
-        layers=[_layer(layer, d_model) for layer in spec.layers],
-        norm=None if spec.norm is None else _norm(spec.norm, d_model),
-        rotary=rotary,
-        relative_bias=relative_bias,
+        embeddings=_embeddings(spec.embeddings, model),
+        layers=[_layer(layer, model.d_model, spec.positions) for layer in spec.layers],
+        norm=None if spec.norm is None else build_norm(spec.norm, model.d_model),
+        positions=layer_positions(spec, model.d_model, build_norm),
+        relative_bias=relative_bias(spec, bidirectional=not causal),
         causal=causal,
+        order=spec.order,
     )
 
 
-def _embeddings(spec: EmbeddingSpec, d_model: int) -> Embeddings:
-    positions: SinusoidalPositions | LearnedPositions | None = None
-    match spec.positions:
-        case SinusoidalSpec():
-            positions = SinusoidalPositions(d_model)
-        case LearnedSpec(max_positions=max_positions):
-            positions = LearnedPositions(max_positions, d_model)
+def _embeddings(spec: EmbeddingSpec, model: TransformerSpec) -> Embeddings:
+    width = model.embedding_width or model.d_model
     return Embeddings(
-        d_model,
+        model.d_model,
         scaled=spec.scaled,
-        positions=positions,
+        positions=absolute_positions(spec.positions, width),
         num_token_types=spec.num_token_types,
+        norm=None if spec.norm is None else build_norm(spec.norm, width),
         dropout=spec.dropout,
+        width=width,
     )
 
 
-def _layer(spec: LayerSpec, d_model: int) -> Layer:
-    norm: Callable[[], nn.Module] = partial(_norm, spec.norm, d_model)
+def _output(spec: OutputSpec, model: TransformerSpec) -> LanguageModelHead:
+    width = model.embedding_width or model.d_model
+    transform = None
+    if spec.transform is not None:
+        transform = OutputTransform(
+            model.d_model,
+            width,
+            activation=ACTIVATIONS[spec.transform.activation](),
+            norm=build_norm(spec.transform.norm, width),
+            bias=spec.transform.bias,
+        )
+    return LanguageModelHead(
+        width,
+        model.vocabulary_size,
+        tied=spec.tied,
+        bias=spec.bias,
+        transform=transform,
+        scale=model.d_model**-0.5 if spec.scaled else 1.0,
+        soft_cap=spec.soft_cap,
+    )
+
+
+def _layer(spec: LayerSpec, d_model: int, positions: RelativePositions | None) -> Layer:
+    def residual(slot: str) -> Residual:
+        placement = NormPlacement.NONE if slot in spec.without_norm else spec.norm_placement
+        norm = partial(build_norm, spec.norm, d_model)
+        return Residual(norm, norm_placement=placement, dropout=spec.dropout)
+
+    itself, across, inner = spec.self_attention, spec.cross_attention, spec.feed_forward
     return Layer(
-        self_attention=_attention(SelfAttention, spec.self_attention, d_model),
-        cross_attention=_attention(CrossAttention, spec.cross_attention, d_model),
-        feed_forward=_feed_forward(spec.feed_forward, d_model),
-        residual=partial(Residual, norm, norm_placement=spec.norm_placement, dropout=spec.dropout),
-        window=None if spec.self_attention is None else spec.self_attention.window,
+        self_attention=None if itself is None else _self_attention(itself, d_model, positions),
+        cross_attention=None if across is None else CrossAttention(d_model, **_attention_options(across)),
+        feed_forward=None if inner is None else _feed_forward(inner, d_model),
+        residual=residual,
+        window=None if itself is None else itself.window,
         parallel=spec.parallel,
     )
 
 
-def _attention(kind: type[A], spec: AttentionSpec | None, d_model: int) -> A | None:
-    if spec is None:
-        return None
-    return kind(
+def _self_attention(spec: SelfAttentionSpec, d_model: int, positions: RelativePositions | None) -> SelfAttention:
+    options = _attention_options(spec)
+    if not isinstance(positions, DisentangledSpec):
+        return SelfAttention(d_model, **options)
+    if spec.scale is None:
+        parts = 1 + positions.content_to_position + positions.position_to_content
+        options["kernel"] = AttentionKernel(scale=(parts * spec.head_dim) ** -0.5, dropout=spec.dropout)
+    return DisentangledAttention(
         d_model,
-        spec.num_heads,
-        num_kv_heads=spec.num_kv_heads,
-        head_dim=spec.head_dim,
-        bias=spec.bias,
-        dropout=spec.dropout,
+        content_to_position=positions.content_to_position,
+        position_to_content=positions.position_to_content,
+        shared_projections=positions.shared_projections,
+        **options,
     )
 
 
-def _feed_forward(spec: FeedForwardSpec | None, d_model: int) -> FeedForward | None:
-    if spec is None:
-        return None
-    return FeedForward(d_model, spec.d_ff, activation=ACTIVATIONS[spec.activation](), gated=spec.gated, bias=spec.bias)
+def _attention_options(spec: AttentionSpec) -> dict[str, Any]:
+    kernel = (
+        AttentionKernel(scale=spec.scale, dropout=spec.dropout)
+        if spec.soft_cap is None
+        else SoftCappedKernel(soft_cap=spec.soft_cap, scale=spec.scale, dropout=spec.dropout)
+    )
+    return {
+        "num_heads": spec.num_heads,
+        "num_kv_heads": spec.num_kv_heads,
+        "head_dim": spec.head_dim,
+        "bias": spec.bias,
+        "output_bias": spec.output_bias,
+        "kernel": kernel,
+        "query_key_norm": spec.query_key_norm and partial(build_norm, spec.query_key_norm),
+    }
+
+
+def _feed_forward(spec: FeedForwardSpec, d_model: int) -> FeedForward:
+    return FeedForward(
+        d_model,
+        spec.d_ff,
+        activation=ACTIVATIONS[spec.activation](),
+        gated=spec.gated,
+        bias=spec.bias,
+        dropout=spec.dropout,
+    )

@@ -30,7 +30,7 @@ POOLINGS = {"mean": pool_mean, "first": pool_first, "last": pool_last}
 
 
 class ClassificationHead(nn.Module):
-    """Pool, optionally a dense layer with activation, then one logit a label."""
+    """Pool, optionally a dense layer with activation and norm, then one logit a label."""
 
     def __init__(
         self,
@@ -39,15 +39,19 @@ class ClassificationHead(nn.Module):
         *,
         pooling: str = "mean",
         dense_activation: nn.Module | None = None,
+        dense_bias: bool = True,
+        norm: nn.Module | None = None,
+        bias: bool = True,
         dropout: float = 0.0,
     ) -> None:
         """``dense_activation`` follows the dense layer, which is there only with it."""
         super().__init__()
         self.pool = POOLINGS[pooling]
-        self.dense = None if dense_activation is None else nn.Linear(d_model, d_model)
+        self.dense = None if dense_activation is None else nn.Linear(d_model, d_model, bias=dense_bias)
         self.activation = dense_activation
+        self.norm = nn.Identity() if norm is None else norm
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(d_model, num_labels)
+        self.output = nn.Linear(d_model, num_labels, bias=bias)
 
     def forward(self, hidden: Tensor, mask: Tensor | None = None) -> Tensor:
         """Hidden states (B, S, D) and mask (B, S), True at real tokens -> logits (B, num_labels)."""
@@ -55,6 +59,6 @@ class ClassificationHead(nn.Module):
             mask = torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
         pooled = self.dropout(self.pool(hidden, mask))
         if self.dense is not None and self.activation is not None:
-            pooled = self.dropout(self.activation(self.dense(pooled)))
+            pooled = self.dropout(self.norm(self.activation(self.dense(pooled))))
         logits: Tensor = self.output(pooled)
         return logits

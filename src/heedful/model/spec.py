@@ -32,6 +32,9 @@ Length = Annotated[int, Field(gt=0, le=2**24)]
 VocabularySize = Annotated[int, Field(gt=0, le=2**24)]
 Layers = Annotated[int, Field(gt=0, le=MAX_LAYERS)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+Offset = Annotated[int, Field(ge=0, le=2**16)]
+Distance = Annotated[int, Field(ge=2, le=2**16)]
+Factor = Annotated[float, Field(ge=1, le=1e6)]
 
 
 class Activation(StrEnum):
@@ -52,11 +55,12 @@ class NormKind(StrEnum):
 
 
 class NormPlacement(StrEnum):
-    """Before a slot, on the sum after it, or before and after it inside the residual connection."""
+    """Before a slot, on the sum after it, before and after it inside the residual connection, or nowhere."""
 
     PRE = "pre"
     POST = "post"
     SANDWICH = "sandwich"
+    NONE = "none"
 
 
 class Pooling(StrEnum):
@@ -90,6 +94,10 @@ class SinusoidalSpec(Settings):
     """Fixed sines and cosines added to the embeddings (Vaswani et al. 2017, §3.5)."""
 
     kind: Literal["sinusoidal"] = "sinusoidal"
+    halves: bool = Field(default=False, description="all sines first, then all cosines, instead of in turn")
+    inclusive: bool = Field(default=False, description="the slowest wave is exactly 1/base, as in tensor2tensor")
+    offset: Offset = Field(default=0, description="number of the first position")
+    max_positions: Length | None = Field(default=None, description="the longest text, in tokens; any unless given")
 
 
 class LearnedSpec(Settings):
@@ -97,6 +105,41 @@ class LearnedSpec(Settings):
 
     kind: Literal["learned"] = "learned"
     max_positions: Length = Field(description="the longest text, in tokens")
+    offset: Offset = Field(default=0, description="rows of the table before that of the first position")
+
+
+class LinearScalingSpec(Settings):
+    """Positions divided by a factor (Chen et al. 2023, §2.3)."""
+
+    kind: Literal["linear"] = "linear"
+    factor: Factor
+
+
+class YarnScalingSpec(Settings):
+    """Slow rotary frequencies divided by a factor, fast ones kept (Peng et al. 2023)."""
+
+    kind: Literal["yarn"] = "yarn"
+    factor: Factor
+    original_max_positions: Length
+    beta_fast: float = Field(default=32.0, gt=0, le=1e6)
+    beta_slow: float = Field(default=1.0, gt=0, le=1e6)
+    magnitude: float | None = Field(
+        default=None, gt=0, le=1e6, description="of turned heads; 0.1 ln factor + 1 if not given"
+    )
+    truncate: bool = True
+
+
+class Llama3ScalingSpec(Settings):
+    """Long waves stretched by a factor, short ones kept (Grattafiori et al. 2024; Llama 3.1)."""
+
+    kind: Literal["llama3"] = "llama3"
+    factor: Factor
+    low_frequency_factor: float = Field(gt=0, le=1e6)
+    high_frequency_factor: float = Field(gt=0, le=1e6)
+    original_max_positions: Length
+
+
+RotaryScalings = Annotated[LinearScalingSpec | YarnScalingSpec | Llama3ScalingSpec, Field(discriminator="kind")]
 
 
 class RotarySpec(Settings):
@@ -104,6 +147,11 @@ class RotarySpec(Settings):
 
     kind: Literal["rotary"] = "rotary"
     base: float = Field(default=10_000.0, gt=1, le=1e12, description="the angles' base θ")
+    width: Width | None = Field(
+        default=None, multiple_of=2, description="columns of a head that are turned; all unless given"
+    )
+    scaling: RotaryScalings | None = Field(default=None, description="of the frequencies, for longer texts")
+    max_positions: Length | None = Field(default=None, description="the longest text, in tokens; any unless given")
 
 
 class RelativeBiasSpec(Settings):
@@ -128,15 +176,38 @@ class AlibiSpec(Settings):
     kind: Literal["alibi"] = "alibi"
 
 
-AbsolutePositions = Annotated[SinusoidalSpec | LearnedSpec, Field(discriminator="kind")]
-RelativePositions = Annotated[RotarySpec | RelativeBiasSpec | AlibiSpec, Field(discriminator="kind")]
-
-
 class NormSpec(Settings):
     """A norm over the width of the model."""
 
     kind: NormKind = Field(default=NormKind.LAYER, description="LayerNorm or RMSNorm")
     epsilon: float = Field(default=1e-5, gt=0, le=1, description="added to the variance or mean square")
+    bias: bool = Field(default=True, description="of LayerNorm; RMSNorm has none")
+    unit_offset: bool = Field(default=False, description="RMSNorm multiplies by 1 + weight instead of weight")
+
+    @field_validator("unit_offset")
+    @classmethod
+    def _of_rms(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("kind") is not NormKind.RMS:
+            raise ValueError("unit_offset needs kind: rms")
+        return value
+
+
+class DisentangledSpec(Settings):
+    """What a token says and where it stands, scored apart (He et al. 2021; DeBERTa)."""
+
+    kind: Literal["disentangled"] = "disentangled"
+    max_distance: Distance = Field(description="distances from here on share a vector")
+    num_buckets: int | None = Field(
+        default=None, ge=4, le=2**16, description="on either side; one a distance unless given"
+    )
+    content_to_position: bool = True
+    position_to_content: bool = True
+    shared_projections: bool = Field(default=False, description="positions use the projections of content")
+    norm: NormSpec | None = Field(default=None, description="of the vectors of relative positions")
+
+
+AbsolutePositions = Annotated[SinusoidalSpec | LearnedSpec, Field(discriminator="kind")]
+RelativePositions = Annotated[RotarySpec | RelativeBiasSpec | AlibiSpec | DisentangledSpec, Field(discriminator="kind")]
 
 
 class AttentionSpec(Settings):
@@ -146,12 +217,17 @@ class AttentionSpec(Settings):
     head_dim: Width
     num_kv_heads: KeyValueHeads | None = Field(default=None, description="key/value heads; num_heads unless given")
     bias: bool = True
+    output_bias: bool | None = Field(default=None, description="of the output; as bias unless given")
+    scale: float | None = Field(default=None, gt=0, le=1e3, description="of the scores; 1/√head_dim unless given")
+    soft_cap: float | None = Field(default=None, gt=0, le=1e6, description="c: scores become c · tanh(score / c)")
+    query_key_norm: NormSpec | None = Field(default=None, description="of each head of queries and keys")
     dropout: Probability = Field(default=0.0, description="of attention weights")
 
 
 class SelfAttentionSpec(AttentionSpec):
     """Multi-head attention among the tokens of a text."""
 
+    rotary: RotarySpec | None = Field(default=None, description="in this layer, in place of the stack's positions")
     window: Length | None = Field(default=None, description="sees tokens at a smaller distance only; all unless given")
 
 
@@ -162,6 +238,10 @@ class FeedForwardSpec(Settings):
     activation: Activation = Activation.RELU
     gated: bool = False
     bias: bool = True
+    dropout: Probability = Field(default=0.0, description="of inner states")
+
+
+Slot = Literal["self_attention", "cross_attention", "feed_forward"]
 
 
 class LayerSpec(Settings):
@@ -172,6 +252,7 @@ class LayerSpec(Settings):
     feed_forward: FeedForwardSpec | None = None
     norm: NormSpec = NormSpec()
     norm_placement: NormPlacement = NormPlacement.PRE
+    without_norm: tuple[Slot, ...] = Field(default=(), description="slots that stand without norms")
     parallel: Parallel = Field(default=False, description="all slots read the layer's input; their outputs are added")
     dropout: Probability = Field(default=0.0, description="of what each slot adds")
 
@@ -182,6 +263,7 @@ class EmbeddingSpec(Settings):
     scaled: bool = Field(default=False, description="multiply token vectors by √d_model")
     positions: AbsolutePositions | None = None
     num_token_types: int = Field(default=0, ge=0, le=2**10, description="segments of a text pair; 0 for none")
+    norm: NormSpec | None = Field(default=None, description="of the sum")
     dropout: Probability = 0.0
 
 
@@ -192,6 +274,17 @@ class StackSpec(Settings):
     layers: tuple[LayerSpec, ...]
     positions: RelativePositions | None = Field(default=None, description="seen by every self-attention")
     norm: NormSpec | None = Field(default=None, description="after the last layer")
+    order: Annotated[tuple[int, ...], Field(max_length=MAX_LAYERS)] | None = Field(
+        default=None, description="layers to run, by number from 0, some perhaps several times; each once unless given"
+    )
+
+    @field_validator("order")
+    @classmethod
+    def _known_layers(cls, value: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
+        count = len(info.data.get("layers", ()))
+        if value is not None and count and set(value) != set(range(count)):
+            raise ValueError(f"must name each of the layers 0 to {count - 1} at least once, and no other")
+        return value
 
     @field_validator("layers", mode="before")
     @classmethod
@@ -202,11 +295,22 @@ class StackSpec(Settings):
         return value
 
 
+class OutputTransformSpec(Settings):
+    """norm(activation(dense(x))) before the output, as masked language models have it."""
+
+    activation: Activation = Activation.GELU
+    norm: NormSpec = NormSpec()
+    bias: bool = True
+
+
 class OutputSpec(Settings):
     """The language-model head."""
 
     tied: bool = Field(default=True, description="use the token embeddings as output weights")
     bias: bool = False
+    transform: OutputTransformSpec | None = None
+    scaled: bool = Field(default=False, description="multiply hidden states by 1/√d_model (T5 1.0)")
+    soft_cap: float | None = Field(default=None, gt=0, le=1e6, description="c: logits become c · tanh(logit / c)")
 
 
 class TransformerSpec(Settings):
@@ -214,6 +318,7 @@ class TransformerSpec(Settings):
 
     vocabulary_size: VocabularySize
     d_model: Width
+    embedding_width: Width | None = Field(default=None, description="of the token vectors; d_model unless given")
     encoder: StackSpec | None = None
     decoder: StackSpec | None = None
     output: OutputSpec | None = Field(default=None, description="none for a model that writes no text")
@@ -245,7 +350,10 @@ class ClassificationHeadSpec(Settings):
     num_labels: int = Field(ge=1, le=2**20)
     pooling: Pooling = Pooling.MEAN
     dense: bool = Field(default=False, description="a linear layer and activation before the last one")
+    dense_bias: bool = True
     activation: Activation = Activation.TANH
+    norm: NormSpec | None = Field(default=None, description="after the activation of the dense layer")
+    bias: bool = Field(default=True, description="of the last layer")
     dropout: Probability = 0.0
 
 

@@ -34,14 +34,32 @@ def structural_faults(tree: Mapping[str, Any]) -> Iterator[Fault]:
             yield (*path, "cross_attention"), "cross-attention without an encoder"
     elif read and not crossing:
         yield ("decoder", "layers"), "no layer has cross_attention: nothing would read the encoder"
+    if (_get(_get(decoder, "positions"), "kind")) == "disentangled":
+        yield ("decoder", "positions"), "disentangled positions look both ways: they are for encoders"
+    width, d_model, output = tree.get("embedding_width"), tree.get("d_model"), tree.get("output")
+    if width not in (None, d_model) and isinstance(output, Mapping) and output.get("transform") is None:
+        yield ("output",), f"token vectors of width {width} need a transform from d_model {d_model}"
     for name, stack in (("encoder", encoder), ("decoder", decoder)):
-        yield from _position_faults(stack, name, tree.get("d_model"))
+        yield from _position_faults(stack, name, d_model if width is None else width)
 
 
-def _position_faults(stack: object, name: str, d_model: object) -> Iterator[Fault]:
+def _position_faults(stack: object, name: str, width: object) -> Iterator[Fault]:
     absolute = _get(_get(_get(stack, "embeddings"), "positions"), "kind")
-    if absolute == "sinusoidal" and isinstance(d_model, int) and d_model % 2:
-        yield (name, "embeddings", "positions"), f"sinusoidal positions need an even d_model, not {d_model}"
+    if absolute == "sinusoidal" and isinstance(width, int) and width % 2:
+        yield (name, "embeddings", "positions"), f"sinusoidal positions need an even d_model, not {width}"
+
+    for path, layer in _layers(stack, name):
+        attention = layer.get("self_attention")
+        head_dim, own = _get(attention, "head_dim"), _get(attention, "rotary")
+        for rotary in (own, _get(stack, "positions")):
+            turned = _get(rotary, "width")
+            if isinstance(turned, int) and isinstance(head_dim, int) and turned > head_dim:
+                yield (
+                    (*path, "self_attention", "head_dim"),
+                    f"{turned} columns cannot be turned of a head of {head_dim}",
+                )
+        if own is not None and isinstance(head_dim, int) and _get(own, "width") is None and head_dim % 2:
+            yield (*path, "self_attention", "rotary"), f"rotary positions need an even head_dim, not {head_dim}"
 
     relative = str(_get(_get(stack, "positions"), "kind"))
     key = _SHARED_BY_LAYERS.get(relative, "")
@@ -54,7 +72,7 @@ def _position_faults(stack: object, name: str, d_model: object) -> Iterator[Faul
         first = values[0][1]
         if value != first:
             yield path, f"{relative} positions need the same {key} in all layers: {value}, {first}"
-        if relative == "rotary" and value % 2:
+        if relative == "rotary" and value % 2 and _get(_get(stack, "positions"), "width") is None:
             yield path, f"rotary positions need an even head_dim, not {value}"
 
 

@@ -4,20 +4,31 @@ Shapes are written with B batch, S source length, T target length, D model width
 F inner width and V vocabulary. Masks are boolean and True at real tokens.
 """
 
-from heedful.nn.attention import AttentionKernel, CrossAttention, SelfAttention
+from heedful.nn.attention import AttentionKernel, CrossAttention, SelfAttention, SoftCappedKernel
 from heedful.nn.cache import KeyValueCache, LayerCache
-from heedful.nn.embeddings import Embeddings, LanguageModelHead
+from heedful.nn.disentangled import DisentangledAttention
+from heedful.nn.embeddings import Embeddings, LanguageModelHead, OutputTransform
 from heedful.nn.feedforward import ACTIVATIONS, FeedForward
 from heedful.nn.layer import Layer, Residual
+from heedful.nn.lora import LoraLinear, lora_layers
 from heedful.nn.masks import AttentionMask, padding_mask, self_attention_mask
+from heedful.nn.norms import UnitOffsetRMSNorm
 from heedful.nn.positions import (
     AlibiBias,
     LearnedPositions,
     RelativeBias,
-    RotaryPositions,
-    Rotation,
+    RelativeEmbeddings,
+    RelativeVectors,
     SinusoidalPositions,
     token_positions,
+)
+from heedful.nn.rotary import (
+    LinearScaling,
+    Llama3Scaling,
+    RotaryPositions,
+    RotaryScaling,
+    Rotation,
+    YarnScaling,
 )
 from heedful.nn.stack import Stack
 
@@ -27,6 +38,7 @@ __all__ = [
     "AttentionKernel",
     "AttentionMask",
     "CrossAttention",
+    "DisentangledAttention",
     "Embeddings",
     "FeedForward",
     "KeyValueCache",
@@ -34,13 +46,24 @@ __all__ = [
     "Layer",
     "LayerCache",
     "LearnedPositions",
+    "LinearScaling",
+    "Llama3Scaling",
+    "LoraLinear",
+    "OutputTransform",
     "RelativeBias",
+    "RelativeEmbeddings",
+    "RelativeVectors",
     "Residual",
     "RotaryPositions",
+    "RotaryScaling",
     "Rotation",
     "SelfAttention",
     "SinusoidalPositions",
+    "SoftCappedKernel",
     "Stack",
+    "UnitOffsetRMSNorm",
+    "YarnScaling",
+    "lora_layers",
     "padding_mask",
     "self_attention_mask",
     "token_positions",

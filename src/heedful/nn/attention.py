@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from heedful.nn.cache import LayerCache
 from heedful.nn.masks import AttentionMask
-from heedful.nn.positions import Rotation
+from heedful.nn.positions import RelativeVectors
+from heedful.nn.rotary import Rotation
 
 
 class AttentionKernel(nn.Module):
-    """softmax(Q Kᵀ / √K + mask) V. A query that may look at nothing gets zeros."""
+    """softmax(scale · Q Kᵀ + mask) V. A query that may look at nothing gets zeros."""
 
-    def __init__(self, *, dropout: float = 0.0) -> None:
+    def __init__(self, *, scale: float | None = None, dropout: float = 0.0) -> None:
+        """``scale`` is 1 / √K unless given."""
         super().__init__()
+        self.scale = scale
         self.dropout = dropout
 
     def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: AttentionMask) -> Tensor:
@@ -29,8 +35,34 @@ class AttentionKernel(nn.Module):
             attn_mask=mask.scores,
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=mask.is_causal,
+            scale=self.scale,
             enable_gqa=query.shape[1] != keys.shape[1],
         )
+
+
+class SoftCappedKernel(AttentionKernel):
+    """Scores are kept within (-c, c) by c · tanh(score / c) before the mask (Gemma Team 2024, §2.2).
+
+    No fused kernel does this on every device, so it is written out.
+    """
+
+    def __init__(self, *, soft_cap: float, scale: float | None = None, dropout: float = 0.0) -> None:
+        super().__init__(scale=scale, dropout=dropout)
+        self.soft_cap = soft_cap
+
+    def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: AttentionMask) -> Tensor:
+        """As :meth:`AttentionKernel.forward`."""
+        groups = query.shape[1] // keys.shape[1]
+        keys, values = (heads.repeat_interleave(groups, dim=1) for heads in (keys, values))
+        scale = query.shape[-1] ** -0.5 if self.scale is None else self.scale
+        scores = self.soft_cap * torch.tanh(query @ keys.transpose(-2, -1) * (scale / self.soft_cap))
+        if mask.is_causal:
+            scores = scores.masked_fill(torch.ones_like(scores[0, 0], dtype=torch.bool).triu(1), -torch.inf)
+        if mask.scores is not None:
+            boolean = mask.scores.dtype == torch.bool
+            scores = scores.masked_fill(~mask.scores, -torch.inf) if boolean else scores + mask.scores
+        weights = scores.softmax(-1).masked_fill((scores == -torch.inf).all(-1, keepdim=True), 0.0)
+        return F.dropout(weights, self.dropout, self.training) @ values
 
 
 class Attention(nn.Module):
@@ -48,8 +80,17 @@ class Attention(nn.Module):
         num_kv_heads: int | None = None,
         head_dim: int | None = None,
         bias: bool = True,
-        dropout: float = 0.0,
+        output_bias: bool | None = None,
+        kernel: AttentionKernel | None = None,
+        query_key_norm: Callable[[int], nn.Module] | None = None,
     ) -> None:
+        """
+        Args:
+            bias: of the projections of query, key and value; of the output too, unless ``output_bias`` is given.
+            kernel: :class:`AttentionKernel` unless given.
+            query_key_norm: makes a norm of width K, one for the heads of queries and one for those of keys
+                (Henry et al. 2020).
+        """
         super().__init__()
         self.num_heads = num_heads
         self.num_kv_heads = num_kv_heads or num_heads
@@ -57,8 +98,12 @@ class Attention(nn.Module):
         self.query = nn.Linear(d_model, self.num_heads * self.head_dim, bias=bias)
         self.key = nn.Linear(d_model, self.num_kv_heads * self.head_dim, bias=bias)
         self.value = nn.Linear(d_model, self.num_kv_heads * self.head_dim, bias=bias)
-        self.kernel = AttentionKernel(dropout=dropout)
-        self.output = nn.Linear(self.num_heads * self.head_dim, d_model, bias=bias)
+        self.query_norm = nn.Identity() if query_key_norm is None else query_key_norm(self.head_dim)
+        self.key_norm = nn.Identity() if query_key_norm is None else query_key_norm(self.head_dim)
+        self.kernel = kernel or AttentionKernel()
+        self.output = nn.Linear(
+            self.num_heads * self.head_dim, d_model, bias=bias if output_bias is None else output_bias
+        )
 
     def _split(self, projected: Tensor, num_heads: int) -> Tensor:
         """(B, T, heads · K) -> (B, heads, T, K)."""
@@ -67,12 +112,13 @@ class Attention(nn.Module):
 
     def _project_query(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, H, T, K)."""
-        return self._split(self.query(x), self.num_heads)
+        query: Tensor = self.query_norm(self._split(self.query(x), self.num_heads))
+        return query
 
     def _project_keys_values(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """(B, S, D) -> keys and values (B, G, S, K), G key/value heads."""
         return (
-            self._split(self.key(source), self.num_kv_heads),
+            self.key_norm(self._split(self.key(source), self.num_kv_heads)),
             self._split(self.value(source), self.num_kv_heads),
         )
 
@@ -91,13 +137,13 @@ class SelfAttention(Attention):
         x: Tensor,
         mask: AttentionMask,
         *,
-        rotation: Rotation | None = None,
+        positions: Rotation | RelativeVectors | None = None,
         cache: LayerCache | None = None,
     ) -> Tensor:
         """(B, T, D) -> (B, T, D); with a cache, S - T earlier tokens are looked at too."""
         query, (keys, values) = self._project_query(x), self._project_keys_values(x)
-        if rotation is not None:
-            query, keys = rotation.apply(query), rotation.apply(keys)
+        if isinstance(positions, Rotation):
+            query, keys = positions.apply(query), positions.apply(keys)
         if cache is not None:
             keys, values = cache.append(keys, values)
         return self._attend(query, keys, values, mask)

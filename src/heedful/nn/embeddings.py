@@ -10,7 +10,7 @@ from heedful.nn.positions import LearnedPositions, SinusoidalPositions
 
 
 class Embeddings(nn.Module):
-    """Makes a stack's input from token vectors: scaled, with positions and token types added, dropped out.
+    """Makes a stack's input from token vectors: scaled, with positions and types added, normed, dropped out, projected.
 
     The token table itself belongs to the model, since encoder, decoder and output may share it.
     """
@@ -22,34 +22,81 @@ class Embeddings(nn.Module):
         scaled: bool = False,
         positions: SinusoidalPositions | LearnedPositions | None = None,
         num_token_types: int = 0,
+        norm: nn.Module | None = None,
         dropout: float = 0.0,
+        width: int | None = None,
     ) -> None:
-        """``scaled`` multiplies token vectors by √D (Vaswani et al. 2017, §3.4)."""
+        """
+        Args:
+            scaled: multiply token vectors by √D (Vaswani et al. 2017, §3.4).
+            width: E, of the token vectors; where it is not D, a linear map follows (Lan et al. 2020, §3.1; ALBERT).
+        """
         super().__init__()
+        width = width or d_model
         self.scale = d_model**0.5 if scaled else 1.0
         self.positions = positions
-        self.token_types = nn.Embedding(num_token_types, d_model) if num_token_types else None
+        self.token_types = nn.Embedding(num_token_types, width) if num_token_types else None
+        self.norm = nn.Identity() if norm is None else norm
         self.dropout = nn.Dropout(dropout)
+        self.projection = nn.Identity() if width == d_model else nn.Linear(width, d_model)
 
     def forward(self, tokens: Tensor, positions: Tensor, token_types: Tensor | None = None) -> Tensor:
-        """Token vectors (B, T, D), positions (T,) or (B, T), types (B, T), 0 unless given -> (B, T, D)."""
+        """Token vectors (B, T, E), positions (T,) or (B, T), types (B, T), 0 unless given -> (B, T, D)."""
         x = tokens * self.scale if self.scale != 1.0 else tokens
         if self.positions is not None:
             x = x + self.positions(positions, x.dtype)
         if self.token_types is not None:
             x = x + (self.token_types.weight[0] if token_types is None else self.token_types(token_types))
-        output: Tensor = self.dropout(x)
+        output: Tensor = self.projection(self.dropout(self.norm(x)))
+        return output
+
+
+class OutputTransform(nn.Module):
+    """norm(activation(dense(x))), what masked language models put before the output (Devlin et al. 2019)."""
+
+    def __init__(self, d_model: int, width: int, *, activation: nn.Module, norm: nn.Module, bias: bool = True) -> None:
+        super().__init__()
+        self.dense = nn.Linear(d_model, width, bias=bias)
+        self.activation = activation
+        self.norm = norm
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(..., D) -> (..., E)."""
+        output: Tensor = self.norm(self.activation(self.dense(hidden)))
         return output
 
 
 class LanguageModelHead(nn.Module):
     """Logits over the vocabulary; tied to the token table (Press and Wolf 2017), it has no own weight."""
 
-    def __init__(self, d_model: int, vocabulary_size: int, *, tied: bool = False, bias: bool = False) -> None:
+    def __init__(
+        self,
+        width: int,
+        vocabulary_size: int,
+        *,
+        tied: bool = False,
+        bias: bool = False,
+        transform: OutputTransform | None = None,
+        scale: float = 1.0,
+        soft_cap: float | None = None,
+    ) -> None:
+        """
+        Args:
+            width: of the token vectors, E, which is D unless there is a transform.
+            scale: multiplies the hidden states (Raffel et al. 2020; T5 1.0).
+            soft_cap: c, keeps logits within (-c, c) by c · tanh(logit / c) (Gemma Team 2024, §2.2).
+        """
         super().__init__()
-        self.weight = None if tied else nn.Parameter(torch.zeros(vocabulary_size, d_model))
+        self.transform = nn.Identity() if transform is None else transform
+        self.scale = scale
+        self.soft_cap = soft_cap
+        self.weight = None if tied else nn.Parameter(torch.zeros(vocabulary_size, width))
         self.bias = nn.Parameter(torch.zeros(vocabulary_size)) if bias else None
 
     def forward(self, hidden: Tensor, token_table: Tensor) -> Tensor:
-        """Hidden states (..., D) and the token table (V, D) -> (..., V)."""
-        return F.linear(hidden, token_table if self.weight is None else self.weight, self.bias)
+        """Hidden states (..., D) and the token table (V, E) -> (..., V)."""
+        hidden = self.transform(hidden)
+        if self.scale != 1.0:
+            hidden = hidden * self.scale
+        logits = F.linear(hidden, token_table if self.weight is None else self.weight, self.bias)
+        return logits if self.soft_cap is None else self.soft_cap * torch.tanh(logits / self.soft_cap)

@@ -20,17 +20,26 @@ class FeedForward(nn.Module):
     """down(activation(up(x))), or gated: down(activation(gate(x)) · up(x)) (Shazeer 2020)."""
 
     def __init__(
-        self, d_model: int, d_ff: int, *, activation: nn.Module, gated: bool = False, bias: bool = True
+        self,
+        d_model: int,
+        d_ff: int,
+        *,
+        activation: nn.Module,
+        gated: bool = False,
+        bias: bool = True,
+        dropout: float = 0.0,
     ) -> None:
+        """``dropout`` is of the inner states."""
         super().__init__()
         self.gate = nn.Linear(d_model, d_ff, bias=bias) if gated else None
         self.up = nn.Linear(d_model, d_ff, bias=bias)
         self.activation = activation
+        self.dropout = nn.Dropout(dropout)
         self.down = nn.Linear(d_ff, d_model, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D), through width F."""
         up = self.up(x)
         inner = self.activation(up) if self.gate is None else self.activation(self.gate(x)) * up
-        output: Tensor = self.down(inner)
+        output: Tensor = self.down(self.dropout(inner))
         return output

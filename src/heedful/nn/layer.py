@@ -11,13 +11,15 @@ from heedful.nn.attention import CrossAttention, SelfAttention
 from heedful.nn.cache import LayerCache
 from heedful.nn.feedforward import FeedForward
 from heedful.nn.masks import AttentionMask
-from heedful.nn.positions import Rotation
+from heedful.nn.positions import RelativeVectors
+from heedful.nn.rotary import Rotation
 
 # Where the norms of a residual connection stand: before the slot, after it, on the sum.
 NORM_PLACEMENTS: dict[str, frozenset[str]] = {
     "pre": frozenset({"before"}),
     "post": frozenset({"sum"}),
     "sandwich": frozenset({"before", "after"}),
+    "none": frozenset(),
 }
 
 
@@ -59,18 +61,18 @@ class Layer(nn.Module):
         self_attention: SelfAttention | None = None,
         cross_attention: CrossAttention | None = None,
         feed_forward: FeedForward | None = None,
-        residual: Callable[[], Residual],
+        residual: Callable[[str], Residual],
         window: int | None = None,
         parallel: bool = False,
     ) -> None:
-        """``residual`` makes the connection around each filled slot; ``window`` limits self-attention."""
+        """``residual`` makes the connection around a slot of that name; ``window`` limits self-attention."""
         super().__init__()
         self.self_attention = self_attention
-        self.self_attention_residual = residual() if self_attention is not None else None
+        self.self_attention_residual = residual("self_attention") if self_attention is not None else None
         self.cross_attention = cross_attention
-        self.cross_attention_residual = residual() if cross_attention is not None else None
+        self.cross_attention_residual = residual("cross_attention") if cross_attention is not None else None
         self.feed_forward = feed_forward
-        self.feed_forward_residual = residual() if feed_forward is not None else None
+        self.feed_forward_residual = residual("feed_forward") if feed_forward is not None else None
         self.window = window
         self.parallel = parallel
 
@@ -79,7 +81,7 @@ class Layer(nn.Module):
         x: Tensor,
         mask: AttentionMask,
         *,
-        rotation: Rotation | None = None,
+        positions: Rotation | RelativeVectors | None = None,
         memory: Tensor | None = None,
         memory_mask: AttentionMask,
         cache: LayerCache | None = None,
@@ -87,7 +89,7 @@ class Layer(nn.Module):
         """(B, T, D) -> (B, T, D); ``memory`` (B, S, D) is what cross-attention looks at."""
         slots: list[tuple[Residual, Callable[[Tensor], Tensor]]] = []
         if self.self_attention is not None and self.self_attention_residual is not None:
-            look = partial(self.self_attention, mask=mask, rotation=rotation, cache=cache)
+            look = partial(self.self_attention, mask=mask, positions=positions, cache=cache)
             slots.append((self.self_attention_residual, look))
         if self.cross_attention is not None and self.cross_attention_residual is not None:
             look = partial(self.cross_attention, mask=memory_mask, memory=memory, cache=cache)

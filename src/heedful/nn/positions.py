@@ -1,4 +1,4 @@
-"""Positions, five ways: sinusoidal, learned, rotary, T5's relative bias and ALiBi.
+"""Positions: sinusoidal, learned, T5's relative bias, ALiBi and DeBERTa's; rotary ones have their own file.
 
 Fixed tables are computed where they are needed, in the model's precision but never below float32: kept as
 buffers they would lose digits when a model is cast.
@@ -33,71 +33,65 @@ def token_positions(
     return (mask.cumsum(-1)[:, start:] - 1).clamp_(min=0)
 
 
-def _angles(positions: Tensor, width: int, base: float, dtype: torch.dtype) -> Tensor:
-    """position · base^(-2i/width) for i < width/2: (...) -> (..., width/2), in float32 or better."""
+def frequencies(width: int, base: float, span: int, *, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """base^(-2i/span) for i < width/2: (width/2,), in float32 or better."""
     dtype = torch.promote_types(dtype, torch.float32)
-    exponents = torch.arange(0, width, 2, device=positions.device, dtype=dtype) / width
-    return positions[..., None] * base**-exponents
+    return base ** -(torch.arange(0, width, 2, device=device, dtype=dtype) / span)
 
 
 class SinusoidalPositions(nn.Module):
-    """Fixed sines (even columns) and cosines (odd columns) (Vaswani et al. 2017, §3.5)."""
+    """Fixed sines and cosines (Vaswani et al. 2017, §3.5): sines in even columns, cosines in odd ones.
 
-    def __init__(self, d_model: int, *, base: float = 10_000.0) -> None:
+    With ``halves``, sines come first and then all cosines, as in tensor2tensor and Marian; with ``inclusive``,
+    the frequencies run from 1 to exactly 1/base, as in tensor2tensor and fairseq. ``offset`` is the number of the
+    first position.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        *,
+        base: float = 10_000.0,
+        halves: bool = False,
+        inclusive: bool = False,
+        offset: int = 0,
+        max_positions: int | None = None,
+    ) -> None:
         super().__init__()
         self.d_model = d_model
         self.base = base
+        self.halves = halves
+        self.span = d_model - 2 if inclusive else d_model
+        self.offset = offset
+        self.max_positions = max_positions
 
     def forward(self, positions: Tensor, dtype: torch.dtype) -> Tensor:
         """Positions (..., T) -> (..., T, D)."""
-        angles = _angles(positions, self.d_model, self.base, dtype)
-        return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2).to(dtype)
+        rates = frequencies(self.d_model, self.base, self.span, device=positions.device, dtype=dtype)
+        angles = (positions + self.offset)[..., None] * rates
+        waves = [angles.sin(), angles.cos()]
+        return (torch.cat(waves, -1) if self.halves else torch.stack(waves, -1).flatten(-2)).to(dtype)
 
 
 class LearnedPositions(nn.Module):
-    """One learned vector a position (Gehring et al. 2017; Devlin et al. 2019)."""
+    """One learned vector a position (Gehring et al. 2017; Devlin et al. 2019).
 
-    def __init__(self, max_positions: int, d_model: int) -> None:
+    The table has ``offset`` rows before that of the first position: some models keep them for padding.
+    """
+
+    def __init__(self, max_positions: int, d_model: int, *, offset: int = 0) -> None:
         super().__init__()
-        self.table = nn.Embedding(max_positions, d_model)
+        self.max_positions = max_positions
+        self.offset = offset
+        self.table = nn.Embedding(max_positions + offset, d_model)
 
     def forward(self, positions: Tensor, dtype: torch.dtype) -> Tensor:
         """Positions (..., T) -> (..., T, D)."""
-        vectors: Tensor = self.table(positions)
+        vectors: Tensor = self.table(positions + self.offset)
         return vectors.to(dtype)
 
 
-class Rotation(NamedTuple):
-    """Cosines and sines that turn the heads of a batch: each (T, K/2) or (B, 1, T, K/2)."""
-
-    cosines: Tensor
-    sines: Tensor
-
-    def apply(self, heads: Tensor) -> Tensor:
-        """Turn queries or keys (B, H, T, K): column i with column i + K/2."""
-        first, second = heads.chunk(2, dim=-1)
-        return torch.cat(
-            [first * self.cosines - second * self.sines, second * self.cosines + first * self.sines], dim=-1
-        )
-
-
-class RotaryPositions(nn.Module):
-    """Rotary positions (Su et al. 2021, §3.2), pairs laid out in halves as GPT-NeoX and LLaMA have them."""
-
-    def __init__(self, head_dim: int, *, base: float = 10_000.0) -> None:
-        super().__init__()
-        self.head_dim = head_dim
-        self.base = base
-
-    def forward(self, positions: Tensor, dtype: torch.dtype) -> Rotation:
-        """Positions (T,) or (B, T) -> the rotation of that batch's heads."""
-        angles = _angles(positions, self.head_dim, self.base, dtype)
-        if angles.dim() == 3:
-            angles = angles[:, None]
-        return Rotation(angles.cos().to(dtype), angles.sin().to(dtype))
-
-
-def _distances(query_length: int, key_length: int, device: torch.device) -> Tensor:
+def key_distances(query_length: int, key_length: int, device: torch.device) -> Tensor:
     """Key position minus query position, (T, S); the queries are the last T of S positions."""
     positions = torch.arange(key_length, device=device)
     return positions - positions[key_length - query_length :, None]
@@ -119,7 +113,7 @@ class RelativeBias(nn.Module):
 
     def forward(self, query_length: int, key_length: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Bias of the last T of S positions on all S: (1, H, T, S)."""
-        bias: Tensor = self.table(self.buckets(_distances(query_length, key_length, device)))
+        bias: Tensor = self.table(self.buckets(key_distances(query_length, key_length, device)))
         return bias.permute(2, 0, 1)[None].to(dtype)
 
     def buckets(self, distances: Tensor) -> Tensor:
@@ -150,7 +144,7 @@ class AlibiBias(nn.Module):
     def forward(self, query_length: int, key_length: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Bias of the last T of S positions on all S: (1, H, T, S)."""
         slopes = torch.tensor(self.slopes, dtype=dtype, device=device)
-        penalty: Tensor = slopes[:, None, None] * _distances(query_length, key_length, device).abs()
+        penalty: Tensor = slopes[:, None, None] * key_distances(query_length, key_length, device).abs()
         return -penalty[None]
 
 
@@ -163,3 +157,49 @@ def alibi_slopes(num_heads: int) -> list[float]:
     slopes = [2 ** (-8 * head / whole) for head in range(1, whole + 1)]
     between = [2 ** (-4 * head / whole) for head in range(1, 2 * (num_heads - whole), 2)]
     return slopes + between
+
+
+class RelativeVectors(NamedTuple):
+    """Vectors of relative positions (R, D), and which of them lies between query and key, int64 (T, S)."""
+
+    vectors: Tensor
+    between: Tensor
+
+
+class RelativeEmbeddings(nn.Module):
+    """One learned vector for each bucket of relative distance, shared by all layers (He et al. 2021, §3.1).
+
+    Half of ``num_buckets`` on either side hold exact distances, the rest grow logarithmically up to
+    ``max_distance`` (DeBERTa v2); without buckets each distance has a vector of its own.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        *,
+        max_distance: int,
+        num_buckets: int | None = None,
+        norm: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.max_distance = max_distance
+        self.num_buckets = num_buckets
+        self.span = num_buckets or max_distance
+        self.table = nn.Embedding(2 * self.span, d_model)
+        self.norm = nn.Identity() if norm is None else norm
+
+    def forward(self, positions: Tensor, dtype: torch.dtype) -> RelativeVectors:
+        """Positions (T,) or (B, T), of which the number alone counts -> vectors of all distances among them."""
+        length = positions.shape[-1]
+        index = self.buckets(-key_distances(length, length, positions.device)) + self.span
+        return RelativeVectors(self.norm(self.table.weight).to(dtype), index.clamp(0, 2 * self.span - 1))
+
+    def buckets(self, distances: Tensor) -> Tensor:
+        """The bucket of each distance query - key, in [-span, span]."""
+        if self.num_buckets is None:
+            return distances
+        exact = self.num_buckets // 2
+        size = distances.abs().clamp(min=exact)
+        growth = torch.log(size / exact) / torch.log(torch.tensor((self.max_distance - 1) / exact))
+        distant = distances.sign() * (torch.ceil(growth * (exact - 1)).long() + exact)
+        return torch.where(distances.abs() <= exact, distances, distant)

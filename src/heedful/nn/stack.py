@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import torch
@@ -12,7 +12,11 @@ from heedful.nn.cache import KeyValueCache
 from heedful.nn.embeddings import Embeddings
 from heedful.nn.layer import Layer
 from heedful.nn.masks import AttentionMask, padding_mask, self_attention_mask
-from heedful.nn.positions import AlibiBias, LearnedPositions, RelativeBias, RotaryPositions, token_positions
+from heedful.nn.positions import AlibiBias, RelativeBias, RelativeEmbeddings, token_positions
+from heedful.nn.rotary import RotaryPositions
+
+LayerPositions = RotaryPositions | RelativeEmbeddings
+"""What layers of a stack share, worked out once."""
 
 
 class Stack(nn.Module):
@@ -24,25 +28,36 @@ class Stack(nn.Module):
         embeddings: Embeddings,
         layers: Iterable[Layer],
         norm: nn.Module | None = None,
-        rotary: RotaryPositions | None = None,
+        positions: Sequence[LayerPositions | None] | None = None,
         relative_bias: RelativeBias | AlibiBias | None = None,
         causal: bool = False,
+        order: Sequence[int] | None = None,
     ) -> None:
+        """
+        Args:
+            positions: what the self-attention of each layer is told about positions; layers may share a module.
+            order: the layers to run, by number: a layer may run several times (Lan et al. 2020; ALBERT). Each once,
+                in turn, unless given.
+        """
         super().__init__()
         layers = list(layers)
+        positions = positions or [None] * len(layers)
         self.embeddings = embeddings
         self.layers = nn.ModuleList(layers)
         self.norm = nn.Identity() if norm is None else norm
-        self.rotary = rotary
+        self.positions = nn.ModuleList(dict.fromkeys(module for module in positions if module is not None))
         self.relative_bias = relative_bias
         self.causal = causal
+        self.order = tuple(range(len(layers)) if order is None else order)
+        shared = list(self.positions)
+        self._positions = [None if module is None else shared.index(module) for module in positions]
         self._windows = [layer.window for layer in layers]
 
     @property
     def max_positions(self) -> int | None:
         """The longest text the stack can take, in tokens; None where nothing limits it."""
-        positions = self.embeddings.positions
-        return positions.table.num_embeddings if isinstance(positions, LearnedPositions) else None
+        limits = (getattr(module, "max_positions", None) for module in (self.embeddings.positions, *self.positions))
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def forward(
         self,
@@ -73,17 +88,18 @@ class Stack(nn.Module):
         key_length = query_length if cache is None else cache.length
 
         positions = token_positions(query_length, key_length, mask=mask, device=tokens.device)
-        rotation = None if self.rotary is None else self.rotary(positions, tokens.dtype)
+        shared = [module(positions, tokens.dtype) for module in self.positions]
         masks = self._masks(query_length, key_length, mask, dtype=tokens.dtype, device=tokens.device)
         memory_visible = padding_mask(memory_mask)
 
         x = self.embeddings(tokens, positions, token_types)
-        caches = [None] * len(self.layers) if cache is None else cache.layers
-        for layer, window, layer_cache in zip(self.layers, self._windows, caches, strict=True):
-            x = layer(
+        caches = [None] * len(self.order) if cache is None else cache.layers
+        for number, layer_cache in zip(self.order, caches, strict=True):
+            which = self._positions[number]
+            x = self.layers[number](
                 x,
-                masks[window],
-                rotation=rotation,
+                masks[self._windows[number]],
+                positions=None if which is None else shared[which],
                 memory=memory,
                 memory_mask=memory_visible,
                 cache=layer_cache,
@@ -107,7 +123,7 @@ class Stack(nn.Module):
 
     def new_cache(self, batch_size: int, max_length: int, *, dtype: torch.dtype, device: torch.device) -> KeyValueCache:
         """Room for ``max_length`` tokens of ``batch_size`` texts."""
-        attentions = (cast("Layer", layer).self_attention for layer in self.layers)
+        attentions = (cast("Layer", self.layers[number]).self_attention for number in self.order)
         return KeyValueCache(
             [(0, 0) if attention is None else (attention.num_kv_heads, attention.head_dim) for attention in attentions],
             batch_size=batch_size,

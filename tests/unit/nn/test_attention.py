@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from heedful.nn import (
     AlibiBias,
+    AttentionKernel,
     AttentionMask,
     CrossAttention,
     RelativeBias,
@@ -150,12 +151,12 @@ def test_rotary_positions_turn_queries_and_keys_but_not_values(x: Tensor) -> Non
     query, keys, values = (project(linear, x, 6) for linear in (attention.query, attention.key, attention.value))
     mixed = softmax_written_out(turned(query), turned(keys), values, visible(None)).transpose(1, 2).flatten(2)
     expected = F.linear(mixed, attention.output.weight, attention.output.bias)
-    actual = attention(x, AttentionMask(), rotation=rotation)
+    actual = attention(x, AttentionMask(), positions=rotation)
     assert difference(actual, expected) < TOLERANCE
 
 
 def test_dropout_of_attention_weights_acts_in_training_only(x: Tensor) -> None:
-    attention = SelfAttention(D_MODEL, NUM_HEADS, dropout=0.5).double()
+    attention = SelfAttention(D_MODEL, NUM_HEADS, kernel=AttentionKernel(dropout=0.5)).double()
     undropped = attention.eval()(x, AttentionMask())
     assert torch.equal(undropped, attention(x, AttentionMask()))
     torch.manual_seed(1)

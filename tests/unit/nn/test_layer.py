@@ -21,7 +21,7 @@ def make_layer(norm_placement: str = "pre", *, parallel: bool = False, dropout: 
         self_attention=SelfAttention(WIDTH, 2),
         cross_attention=CrossAttention(WIDTH, 2),
         feed_forward=FeedForward(WIDTH, 10, activation=nn.ReLU()),
-        residual=partial(Residual, partial(nn.LayerNorm, WIDTH), norm_placement=norm_placement, dropout=dropout),
+        residual=lambda _: Residual(partial(nn.LayerNorm, WIDTH), norm_placement=norm_placement, dropout=dropout),
         parallel=parallel,
     )
     for parameter in layer.parameters():
@@ -74,7 +74,9 @@ def test_norms_stand_where_they_are_placed(
 
 
 def test_an_empty_slot_is_the_identity(x: Tensor) -> None:
-    residual = partial(Residual, partial(nn.LayerNorm, WIDTH), norm_placement="pre")
+    def residual(_slot: str) -> Residual:
+        return Residual(partial(nn.LayerNorm, WIDTH), norm_placement="pre")
+
     assert torch.equal(Layer(residual=residual)(x, OPEN, memory_mask=OPEN), x)
     only = Layer(feed_forward=FeedForward(WIDTH, 10, activation=nn.ReLU()), residual=residual).double()
     assert only.feed_forward is not None
