@@ -32,7 +32,7 @@ FLOORS = (
     {"model"},
     {"nn"},
     {"progress"},
-    {"settings"},
+    {"settings", "hub"},
     {"errors"},
 )
 """From the top to the bottom; those on one floor do not know each other."""

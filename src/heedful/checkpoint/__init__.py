@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from heedful.checkpoint.atomic import replace_files, write_text, writing
-from heedful.checkpoint.folder import TASK_FILE, load_model, read_network, read_spec, save_folder
+from heedful.checkpoint.folder import (
+    CONFIG_FILE,
+    TASK_FILE,
+    load_model,
+    read_config,
+    read_network,
+    read_spec,
+    save_folder,
+)
 from heedful.checkpoint.json_files import parse_json, read_json
+from heedful.checkpoint.location import Located, locate
 from heedful.checkpoint.references import inside
 from heedful.checkpoint.stored import StoredWeights, TensorInfo, open_weights
 from heedful.checkpoint.weights import assign_weights, save_weights, write_weights
 
 __all__ = [
+    "CONFIG_FILE",
     "TASK_FILE",
+    "Located",
     "StoredWeights",
     "TensorInfo",
     "assign_weights",
     "inside",
     "load_model",
+    "locate",
     "open_weights",
     "parse_json",
+    "read_config",
     "read_json",
     "read_network",
     "read_spec",

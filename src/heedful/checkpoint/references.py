@@ -6,8 +6,10 @@ import string
 from pathlib import Path
 
 from heedful.errors import CheckpointError
+from heedful.hub import strange_character
 
 FILE_NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-_. ()+@,=/")
+MAX_NAME_LENGTH = 255
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -22,9 +24,10 @@ def inside(folder: Path, name: str) -> Path:
     """
     if not isinstance(name, str) or not name or name.startswith("/"):
         raise _refused(folder, name, "is not the name of a file inside the folder")
-    strange = next((character for character in name if character not in FILE_NAME_CHARACTERS), None)
-    if strange is not None:
-        raise _refused(folder, name, f"holds {describe(strange)}")
+    if len(name) > MAX_NAME_LENGTH:
+        raise _refused(folder, name, f"has {len(name):,} characters, and {MAX_NAME_LENGTH} are the limit")
+    if strange := strange_character(name, FILE_NAME_CHARACTERS):
+        raise _refused(folder, name, f"holds {strange}")
     if ".." in name.split("/"):
         raise _refused(folder, name, "holds '..'")
     base = folder.resolve()
@@ -37,9 +40,12 @@ def inside(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def describe(character: str) -> str:
-    """A character for a message, harmless even where it cannot be seen or looks like another."""
-    return f"the character U+{ord(character):04X} {character!a}"
+def is_folder(source: str | Path) -> bool:
+    """Whether ``source`` is a folder, for any text: what cannot be a path is none."""
+    try:
+        return Path(source).is_dir()
+    except (OSError, ValueError):  # too long, or with NUL inside
+        return False
 
 
 def _hub_blobs(snapshot: Path) -> tuple[Path, ...]:

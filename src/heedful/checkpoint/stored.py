@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from heedful.checkpoint.json_files import read_json
-from heedful.checkpoint.references import inside
+from heedful.checkpoint.references import inside, is_folder
 from heedful.checkpoint.safetensors_file import SafetensorsFile
 from heedful.errors import CheckpointError
 
@@ -95,9 +95,9 @@ def open_weights(folder: str | Path, *, allow_pickle: bool = False) -> StoredWei
     Raises:
         CheckpointError: there are no weights, or a file is damaged or does not hold what the index says.
     """
+    if not is_folder(folder):
+        raise CheckpointError(f"there is no folder {str(folder)!a:.200}", remedy="Give a folder that holds a model.")
     folder = Path(folder)
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder} does not exist", remedy="Give a folder that holds a saved model.")
     if _is_there(folder, WEIGHTS_FILE):
         return StoredWeights(folder, [_open(folder, WEIGHTS_FILE)])
     if _is_there(folder, WEIGHTS_FILE + INDEX_ENDING):
