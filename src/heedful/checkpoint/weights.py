@@ -24,7 +24,9 @@ def save_weights(module: nn.Module, path: Path) -> None:
         OSError: the file cannot be written.
     """
     aliases = _aliases(module)
-    _write(path, {name: tensor for name, tensor in module.state_dict().items() if aliases.get(name, name) == name})
+    write_safetensors(
+        path, {name: tensor for name, tensor in module.state_dict().items() if aliases.get(name, name) == name}
+    )
 
 
 def write_weights(folder: Path, tensors: Mapping[str, Tensor], *, max_shard_bytes: int | None = None) -> None:
@@ -48,12 +50,12 @@ def write_weights(folder: Path, tensors: Mapping[str, Tensor], *, max_shard_byte
         shards[-1][name] = tensor
         room -= tensor.nbytes
     if len(shards) <= 1:
-        _write(folder / WEIGHTS_FILE, shards[0] if shards else {})
+        write_safetensors(folder / WEIGHTS_FILE, shards[0] if shards else {})
         return
     places = {}
     for number, shard in enumerate(shards, 1):
         file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        _write(folder / file, shard)
+        write_safetensors(folder / file, shard)
         places.update(dict.fromkeys(shard, file))
     index = {
         "metadata": {"total_size": sum(tensor.nbytes for tensor in tensors.values())},
@@ -98,7 +100,7 @@ def _aliases(module: nn.Module) -> dict[str, str]:
     }
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file.
 
     Raises:
