@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -25,19 +27,20 @@ MODEL_PREFIX = "model."
 
 
 def save_folder(
-    folder: Path, *, spec: TransformerSpec, network: nn.Module, tokenizer: Tokenizer, card: str, readme: str
+    folder: Path, *, config: Mapping[str, Any], network: nn.Module, tokenizer: Tokenizer, card: str, readme: str
 ) -> None:
     """Write a model folder; what was there stays whole until the new files are complete.
 
     Args:
-        network: holds the Transformer as ``model`` and whatever the job adds to it.
+        config: what ``config.json`` says of the model, beside the version of the format: its ``spec``, say.
+        network: holds the model as ``model`` and whatever the job adds to it.
         card: the content of ``task.json``.
 
     Raises:
         JobError: the disk is full.
         OutputError: the folder cannot be written to.
     """
-    config = {"format_version": FORMAT_VERSION, "spec": spec.model_dump(mode="json")}
+    config = {"format_version": FORMAT_VERSION, **config}
     with replace_files(folder) as staging:
         (staging / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (staging / TASK_FILE).write_text(card + "\n", encoding="utf-8")
@@ -46,11 +49,11 @@ def save_folder(
         save_weights(network, staging / WEIGHTS_FILE)
 
 
-def read_spec(folder: Path) -> TransformerSpec:
-    """The spec in a model folder's ``config.json``.
+def read_config(folder: Path) -> dict[str, Any]:
+    """What the ``config.json`` of a model folder says.
 
     Raises:
-        CheckpointError: the file is missing, not ours, of a later format, or holds an impossible spec.
+        CheckpointError: the file is missing, not ours, or of a later format.
     """
     file = folder / CONFIG_FILE
     config = read_json(file)
@@ -60,7 +63,17 @@ def read_spec(folder: Path) -> TransformerSpec:
             f"{file} has format_version {version!r}, not {FORMAT_VERSION}",
             remedy="Only model folders written by heedful load; a later heedful may be needed.",
         )
-    return parse(TransformerSpec, config.get("spec"), name=f"the spec in {file}", error=CheckpointError)
+    return config
+
+
+def read_spec(folder: Path) -> TransformerSpec:
+    """The spec in a model folder's ``config.json``.
+
+    Raises:
+        CheckpointError: as :func:`read_config`, or the spec is impossible.
+    """
+    spec = read_config(folder).get("spec")
+    return parse(TransformerSpec, spec, name=f"the spec in {folder / CONFIG_FILE}", error=CheckpointError)
 
 
 def read_network(folder: Path, network: nn.Module) -> None:

@@ -7,15 +7,16 @@ from pathlib import Path
 from heedful.checkpoint import TASK_FILE, read_json
 from heedful.errors import CheckpointError
 from heedful.settings import nearest
-from heedful.tasks.classification import ClassificationSettings, TextClassifier
+from heedful.tasks.classification import ClassificationSettings, TextClassifier, load_classifier
 
 TaskSettings = ClassificationSettings
 """The ``task`` section of a recipe; its ``job`` says which one."""
 
-TASKS: dict[str, type[TextClassifier]] = {TextClassifier.job: TextClassifier}
+TASKS = {TextClassifier.job: load_classifier}
+"""How each job's folders are read."""
 
 
-def load(folder: str | Path) -> TextClassifier:
+def load(folder: str | Path, *, allow_code: str | Path | None = None) -> TextClassifier:
     """Load a model folder as the task that its ``task.json`` names.
 
     Raises:
@@ -27,7 +28,7 @@ def load(folder: str | Path) -> TextClassifier:
             f"there is no folder {folder}", remedy="Give the folder of a run, such as runs/banking77."
         )
     job = read_json(folder / TASK_FILE).get("job")
-    task = TASKS.get(str(job))
-    if task is None:
+    reader = TASKS.get(str(job))
+    if reader is None:
         raise CheckpointError(f"{folder / TASK_FILE} names the job {job!r}; {nearest(str(job), TASKS)}")
-    return task.load(folder)
+    return reader(folder, allow_code=allow_code)

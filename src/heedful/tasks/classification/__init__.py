@@ -5,6 +5,7 @@ from __future__ import annotations
 from heedful.tasks.classification.answers import Classification
 from heedful.tasks.classification.classifier import TextClassifier
 from heedful.tasks.classification.create import create_classifier
+from heedful.tasks.classification.load import load_classifier
 from heedful.tasks.classification.settings import (
     ClassificationSettings,
     ClassifierCard,
@@ -18,4 +19,5 @@ __all__ = [
     "ObjectiveSettings",
     "TextClassifier",
     "create_classifier",
+    "load_classifier",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import yaml
+from torch import nn
 
 from heedful.model import Transformer
 from heedful.tasks.classification.settings import ClassifierCard
@@ -10,10 +11,11 @@ from heedful.tasks.classification.settings import ClassifierCard
 LABELS_SHOWN = 20
 
 
-def model_card(card: ClassifierCard, model: Transformer, name: str) -> str:
+def model_card(card: ClassifierCard, model: nn.Module, name: str) -> str:
     """What the model is, what it reached and how it is used, as Markdown."""
     metadata = {"library_name": "heedful", "pipeline_tag": "text-classification", "tags": ["heedful"]}
     count = sum(parameter.numel() for parameter in model.parameters())
+    kind = "Transformer" if isinstance(model, Transformer) else type(model).__name__
     shown = ", ".join(f"`{label}`" for label in card.labels[:LABELS_SHOWN])
     more = f" and {len(card.labels) - LABELS_SHOWN} more" if len(card.labels) > LABELS_SHOWN else ""
     long_input = {
@@ -25,8 +27,8 @@ def model_card(card: ClassifierCard, model: Transformer, name: str) -> str:
     sections = [
         f"---\n{yaml.safe_dump(metadata, sort_keys=False)}---",
         f"# {name}",
-        f"A text classifier trained with heedful: {len(card.labels)} labels, a Transformer of {count:,} parameters "
-        f"(width {model.spec.d_model}). Texts longer than {card.max_length} tokens {long_input}. "
+        f"A text classifier trained with heedful: {len(card.labels)} labels, a {kind} of {count:,} parameters "
+        f"(width {model.d_model}). Texts longer than {card.max_length} tokens {long_input}. "
         f"Probabilities are calibrated with temperature {card.temperature:.3f}.",
         f"Labels: {shown}{more}.",
         *(_results(name, figures) for name, figures in card.results.items()),

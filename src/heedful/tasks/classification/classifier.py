@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from heedful.checkpoint import TASK_FILE, read_json, read_network, read_spec, save_folder
+from heedful.checkpoint import save_folder
 from heedful.data import (
     Columns,
     Example,
@@ -23,18 +23,19 @@ from heedful.data import (
     read_examples,
     token_budget_batches,
 )
-from heedful.errors import CheckpointError, DataError, RequestError
+from heedful.errors import DataError, RequestError
 from heedful.metrics import ClassificationTally, Metric
-from heedful.model import ClassificationHead, Transformer, build, build_head
-from heedful.settings import parse
+from heedful.model import ClassificationHead, Transformer
 from heedful.tasks.base import Assessment, Tally, Task
 from heedful.tasks.classification.answers import Classification, Scored, answers_of, example_of
 from heedful.tasks.classification.batch import ClassificationBatch, stack_windows
 from heedful.tasks.classification.card import model_card
 from heedful.tasks.classification.judging import best_temperature, judge, metrics_of
 from heedful.tasks.classification.losses import IGNORED, mixed_cross_entropy
+from heedful.tasks.classification.network import ClassificationNetwork
 from heedful.tasks.classification.reading import naming, targets_of, windows_of
 from heedful.tasks.classification.settings import ClassifierCard, ObjectiveSettings
+from heedful.tasks.own_module import ModuleSpec, TextEncoder
 from heedful.text import FittedText, Tokenizer
 
 PREDICTION_TOKENS = 1024
@@ -44,25 +45,39 @@ STREAM_CHUNK = 4096
 
 
 class TextClassifier(Task[ClassificationBatch]):
-    """A Transformer with a classification head, its tokenizer and its labels."""
+    """A model that reads texts, with a classification head, its tokenizer and its labels."""
 
     job: ClassVar[str] = "classification"
+    network: ClassificationNetwork
 
     def __init__(
         self,
-        model: Transformer,
+        model: TextEncoder,
         head: ClassificationHead,
         tokenizer: Tokenizer,
         card: ClassifierCard,
         objective: ObjectiveSettings | None = None,
+        *,
+        module: ModuleSpec | None = None,
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
+        """
+        Args:
+            model: a Transformer, or an ``nn.Module`` of the user's own.
+            module: how the user's own is made again.
+            origin: the family and config of the foreign checkpoint that this began as.
+        """
         self.model = model
         self.head = head
-        self.network = nn.ModuleDict({"model": model, "head": head})
+        self.network = ClassificationNetwork(model, head, decoder_start=card.decoder_start)
         self.tokenizer = tokenizer
         self.card = card
         self.objective = objective or ObjectiveSettings()
         self.class_weights: Tensor | None = None
+        self.notes: tuple[str, ...] = ()
+        """What its user should know about how it was made or loaded."""
+        self._module = module
+        self._origin = origin
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -130,7 +145,7 @@ class TextClassifier(Task[ClassificationBatch]):
             for rows in token_budget_batches(lengths, PREDICTION_TOKENS, shuffle=False):
                 stacked = stack_windows([[windows[row]] for row in rows], self._pad_id, self.device)
                 ids, mask, token_types, _, _ = stacked
-                logits = self._logits(ids, mask, token_types)
+                logits = self.network(ids, mask, token_types)
                 np.add.at(totals, owner[rows], logits.double().cpu().numpy())
                 if tally is not None:
                     tally.add(texts=int(is_first[rows].sum()), tokens=int(lengths[rows].sum()), cells=ids.numel())
@@ -146,11 +161,6 @@ class TextClassifier(Task[ClassificationBatch]):
         return windows_of(
             examples, self.tokenizer, self.card, seed=seed, subword_dropout=self.objective.subword_dropout
         )
-
-    def _logits(self, ids: Tensor, mask: Tensor, token_types: Tensor | None) -> Tensor:
-        """Logits (R, C) of rows (R, S)."""
-        logits: Tensor = self.head(self.model.encode(ids, mask, token_types), mask)
-        return logits
 
     @property
     def _pad_id(self) -> int:
@@ -219,7 +229,7 @@ class TextClassifier(Task[ClassificationBatch]):
 
     def _batch_logits(self, batch: ClassificationBatch) -> Tensor:
         """Logits (B, C) of a batch; those of a text's windows are averaged."""
-        logits = self._logits(self._hide_tokens(batch), batch.mask, batch.token_types)
+        logits: Tensor = self.network(self._hide_tokens(batch), batch.mask, batch.token_types)
         if batch.owner is None:
             return logits
         sums = logits.new_zeros(len(batch.targets), logits.shape[-1]).index_add(0, batch.owner, logits)
@@ -298,33 +308,24 @@ class TextClassifier(Task[ClassificationBatch]):
         """Write a model folder; see :func:`heedful.checkpoint.save_folder`."""
         save_folder(
             Path(folder),
-            spec=self.model.spec,
+            config=self._config,
             network=self.network,
             tokenizer=self.tokenizer,
             card=self.card.model_dump_json(indent=2),
-            readme=model_card(self.card, self.model, Path(folder).name),
+            readme=model_card(self.card, self.network.model, Path(folder).name),
         )
 
-    @classmethod
-    def load(cls, folder: Path) -> TextClassifier:
-        """Read a model folder.
-
-        Raises:
-            CheckpointError: a file is missing or does not fit the others.
-        """
-        card = parse(ClassifierCard, read_json(folder / TASK_FILE), name=str(folder / TASK_FILE), error=CheckpointError)
-        model = build(read_spec(folder))
-        tokenizer = Tokenizer.load(folder)
-        if tokenizer.vocabulary_size > model.spec.vocabulary_size:
-            raise CheckpointError(
-                f"the tokenizer in {folder} knows {tokenizer.vocabulary_size:,} tokens, "
-                f"and the model {model.spec.vocabulary_size:,}",
-                remedy="Take tokenizer.json and config.json from the same run.",
-            )
-        classifier = cls(model, build_head(card.head, model.spec.d_model), tokenizer, card)
-        read_network(folder, classifier.network)
-        classifier.network.eval()
-        return classifier
+    @property
+    def _config(self) -> dict[str, Any]:
+        """What ``config.json`` says of the model."""
+        config: dict[str, Any] = {}
+        if isinstance(self.model, Transformer):
+            config["spec"] = self.model.spec.model_dump(mode="json")
+        if self._module is not None:
+            config["module"] = self._module.model_dump(mode="json")
+        if self._origin is not None:
+            config["origin"] = self._origin
+        return config
 
 
 def _chunks(store: ExampleStore) -> Iterator[list[Example]]:

@@ -1,4 +1,4 @@
-"""A new classifier from data: tokenizer, labels, network."""
+"""A new classifier from data: labels, tokenizer, network."""
 
 from __future__ import annotations
 
@@ -7,27 +7,69 @@ from collections import Counter
 import torch
 
 from heedful.data import Columns, ExampleStore, LabelKind
-from heedful.errors import DataError
-from heedful.model import ClassificationHeadSpec, UniformSpec, build, build_head
+from heedful.errors import DataError, RecipeError
+from heedful.model import Transformer, UniformSpec, build_head
 from heedful.tasks.classification.classifier import TextClassifier
 from heedful.tasks.classification.settings import ClassificationSettings, ClassifierCard
-from heedful.text import Tokenizer, TokenizerKind, TokenizerSettings
+from heedful.tasks.classification.start import Start, start_fresh
+from heedful.tasks.model_source import ModuleSource, SpecSource
+from heedful.text import TokenizerKind, TokenizerSettings
 
 
 def create_classifier(
     settings: ClassificationSettings,
     tokenizer: TokenizerSettings,
-    model: UniformSpec,
+    source: UniformSpec | SpecSource | ModuleSource,
     store: ExampleStore,
     columns: Columns,
     *,
     seed: int,
 ) -> TextClassifier:
-    """A classifier with random weights for the labels of ``store``, with a tokenizer trained on its texts.
+    """A classifier for the labels of ``store``, to be trained.
+
+    Args:
+        tokenizer: of the tokenizer to train.
 
     Raises:
         DataError: there are fewer than two labels.
+        RequestError: the model cannot be made, or does not fit the other settings.
     """
+    counts = _count_labels(settings, store, columns)
+    start = start_fresh(
+        source,
+        store.texts(),
+        tokenizer,
+        max_length=settings.max_length,
+        reads_pairs=columns.pair is not None,
+        seed=seed,
+    )
+    _check_length(start, settings.max_length)
+    labels = tuple(sorted(counts))
+    spec = settings.head(start.head, len(labels))
+    card = ClassifierCard(
+        labels=labels,
+        label_kind=settings.labels,
+        columns=columns,
+        max_length=settings.max_length,
+        long_input=settings.long_input,
+        head=spec,
+        decoder_start=start.decoder_start,
+        abstain_below=settings.abstain_below,
+        out_of_scope=settings.out_of_scope,
+    )
+    head = build_head(spec, start.model.d_model, seed=seed)
+    objective = settings.objective
+    if tokenizer.kind is TokenizerKind.CHARACTERS:
+        objective = objective.model_copy(update={"subword_dropout": 0.0})  # a character has no other cut
+    classifier = TextClassifier(
+        start.model, head, start.tokenizer, card, objective, module=start.module, origin=start.origin
+    )
+    if settings.objective.class_weights == "balanced":
+        classifier.class_weights = _balanced(counts, labels, len(store), settings.labels)
+    return classifier
+
+
+def _count_labels(settings: ClassificationSettings, store: ExampleStore, columns: Columns) -> Counter[str]:
     counts = Counter(label for example in store for label in example.labels)
     counts.pop(settings.out_of_scope or "", None)
     if len(counts) < 2:
@@ -36,35 +78,16 @@ def create_classifier(
             f"the training data holds {found}, and a classifier needs two or more",
             remedy=f"Check that the column {columns.label!r} is the one with the labels.",
         )
-    labels = tuple(sorted(counts))
-    trained = Tokenizer.train(store.texts(), tokenizer)
-    head = ClassificationHeadSpec(
-        num_labels=len(labels), pooling=settings.pooling, dense=settings.dense, dropout=settings.head_dropout
-    )
-    spec = model.encoder(
-        trained.vocabulary_size,
-        max_positions=settings.max_length,
-        num_token_types=2 if columns.pair else 0,
-    )
-    card = ClassifierCard(
-        labels=labels,
-        label_kind=settings.labels,
-        columns=columns,
-        max_length=settings.max_length,
-        long_input=settings.long_input,
-        head=head,
-        abstain_below=settings.abstain_below,
-        out_of_scope=settings.out_of_scope,
-    )
-    objective = settings.objective
-    if tokenizer.kind is TokenizerKind.CHARACTERS:
-        objective = objective.model_copy(update={"subword_dropout": 0.0})  # a character has no other cut
-    classifier = TextClassifier(
-        build(spec, seed=seed), build_head(head, spec.d_model, seed=seed), trained, card, objective
-    )
-    if settings.objective.class_weights == "balanced":
-        classifier.class_weights = _balanced(counts, labels, len(store), settings.labels)
-    return classifier
+    return counts
+
+
+def _check_length(start: Start, max_length: int) -> None:
+    limit = start.model.max_positions if isinstance(start.model, Transformer) else None
+    if limit is not None and max_length > limit:
+        raise RecipeError(
+            f"task.max_length is {max_length}, and the model takes {limit} tokens",
+            remedy=f"Set task.max_length to {limit} or less.",
+        )
 
 
 def _balanced(counts: Counter[str], labels: tuple[str, ...], num_examples: int, kind: LabelKind) -> torch.Tensor:

@@ -50,9 +50,23 @@ class ClassificationSettings(Settings):
     )
     max_length: int = Field(128, ge=8, le=8192, description="tokens of a text, or of one window of it")
     long_input: LongInput = Field(LongInput.WINDOW, description="what happens to a text of more tokens than that")
-    pooling: Pooling = Field(Pooling.MEAN, description="which hidden states stand for a text; padding never does")
-    dense: bool = Field(False, description="a dense layer with activation before the output")
-    head_dropout: float = Field(0.1, ge=0, lt=1, description="of the pooled state, before the output")
+    pooling: Pooling | None = Field(
+        None,
+        description="which hidden states stand for a text; padding never does. If not given, that of the checkpoint's "
+        "classifiers; else mean, or last of a decoder",
+    )
+    dense: bool | None = Field(
+        None,
+        description="a dense layer with activation before the output; if not given, as the checkpoint's classifiers "
+        "have it, else none",
+    )
+    head_dropout: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="of the pooled state, before the output; if not given, that of the checkpoint's classifiers, "
+        "else 0.1",
+    )
     calibrate: bool = Field(True, description="fit a temperature on the validation data")
     abstain_below: float | None = Field(None, gt=0, le=1, description="no label is given below this score")
     objective: ObjectiveSettings = ObjectiveSettings()
@@ -64,6 +78,12 @@ class ClassificationSettings(Settings):
                 if getattr(self, name) is not None:
                     raise ValueError(f"{name} needs labels: single; with several labels, none is an answer too")
         return self
+
+    def head(self, usual: ClassificationHeadSpec, num_labels: int) -> ClassificationHeadSpec:
+        """``usual`` with what these settings say otherwise."""
+        given = {"pooling": self.pooling, "dense": self.dense, "dropout": self.head_dropout}
+        changes = {name: value for name, value in given.items() if value is not None}
+        return usual.model_copy(update={**changes, "num_labels": num_labels})
 
 
 class ClassifierCard(Settings):
@@ -77,6 +97,9 @@ class ClassifierCard(Settings):
     max_length: int = Field(ge=8)
     long_input: LongInput
     head: ClassificationHeadSpec
+    decoder_start: int | None = Field(
+        None, ge=0, description="beside an encoder, the token that the decoder reads first"
+    )
     temperature: float = Field(1.0, gt=0, description="divides the logits (Guo et al. 2017)")
     threshold: float = Field(0.5, gt=0, lt=1, description="with several labels, the score a label is given at")
     abstain_below: float | None = Field(None, gt=0, le=1)

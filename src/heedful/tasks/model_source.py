@@ -1,0 +1,66 @@
+"""Where the model of a run comes from: the four forms of a recipe's ``model`` section."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, JsonValue
+
+from heedful.model import TransformerSpec, UniformSpec
+from heedful.settings import Place, Settings
+
+
+class CheckpointSource(Settings):
+    """A model that somebody has trained already, with its tokenizer."""
+
+    checkpoint: Place = Field(min_length=1, description="model folder, or Hub id `owner/name`")
+    revision: str | None = Field(None, description="of a Hub id: branch, tag or commit; the run records the commit")
+    allow_pickle: bool = Field(
+        False, description="read pickled weights too, numbers only; they are refused unless this is set"
+    )
+
+
+class SpecSource(Settings):
+    """An architecture written out as a tree, with fresh weights."""
+
+    spec: TransformerSpec
+
+
+class ModuleSource(Settings):
+    """A module of the user's own, with the weights that its factory gives it."""
+
+    module: str = Field(
+        pattern=r".\.py:[A-Za-z_]\w*$",
+        description="`path.py:factory`: a Python file, and the function or class in it that makes the module",
+    )
+    arguments: dict[str, JsonValue] = Field(default_factory=dict, description="keyword arguments of the factory")
+
+    @property
+    def file(self) -> str:
+        """The path of the Python file."""
+        return self.module.rpartition(":")[0]
+
+    @property
+    def factory(self) -> str:
+        """The name of the function or class."""
+        return self.module.rpartition(":")[2]
+
+
+FORMS: Mapping[str, type[Settings]] = {"checkpoint": CheckpointSource, "spec": SpecSource, "module": ModuleSource}
+"""By the key that tells the form; without any of them, a section describes layers that are all alike."""
+
+
+def form_of(section: object) -> type[Settings]:
+    """The form of a ``model`` section as it stands in a recipe."""
+    keys = section.keys() if isinstance(section, Mapping) else ()
+    return next((form for key, form in FORMS.items() if key in keys), UniformSpec)
+
+
+def _parse(section: Any) -> Any:
+    # Chosen here, a form's faults are at the places where the user wrote them, and no other form's are told.
+    return section if isinstance(section, Settings) else form_of(section).model_validate(section)
+
+
+ModelSource = Annotated[UniformSpec | CheckpointSource | SpecSource | ModuleSource, BeforeValidator(_parse)]
+"""The ``model`` section of a recipe."""
