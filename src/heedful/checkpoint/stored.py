@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from heedful.checkpoint.json_files import read_json
+from heedful.checkpoint.pickle_file import PickleFile
 from heedful.checkpoint.references import inside, is_folder
 from heedful.checkpoint.safetensors_file import SafetensorsFile
 from heedful.errors import CheckpointError
@@ -90,7 +91,8 @@ class StoredWeights(Mapping[str, TensorInfo]):
 def open_weights(folder: str | Path, *, allow_pickle: bool = False) -> StoredWeights:
     """Read what the weight files of a folder hold; no tensor is read and nothing of its size allocated.
 
-    Weights are ``model.safetensors``, or ``model.safetensors.index.json`` with the shards that it names.
+    Weights are ``model.safetensors``, or ``model.safetensors.index.json`` with the shards that it names; where
+    neither is there and ``allow_pickle`` is set, ``pytorch_model.bin`` or its index and shards.
 
     Raises:
         CheckpointError: there are no weights, or a file is damaged or does not hold what the index says.
@@ -98,17 +100,27 @@ def open_weights(folder: str | Path, *, allow_pickle: bool = False) -> StoredWei
     if not is_folder(folder):
         raise CheckpointError(f"there is no folder {str(folder)!a:.200}", remedy="Give a folder that holds a model.")
     folder = Path(folder)
-    if _is_there(folder, WEIGHTS_FILE):
-        return StoredWeights(folder, [_open(folder, WEIGHTS_FILE)])
-    if _is_there(folder, WEIGHTS_FILE + INDEX_ENDING):
-        return _open_shards(folder, WEIGHTS_FILE + INDEX_ENDING)
+    for name, reader in ((WEIGHTS_FILE, SafetensorsFile), (PICKLE_FILE, PickleFile)):
+        index = name + INDEX_ENDING
+        if not _is_there(folder, name) and not _is_there(folder, index):
+            continue
+        if name == PICKLE_FILE and not allow_pickle:
+            raise CheckpointError(
+                f"the weights in {folder} are a pickle, {name}, and none are safetensors",
+                remedy="A pickle is a program that can claim anything. Take a version with model.safetensors, or allow "
+                "the pickle (--allow-pickle, in Python allow_pickle=True): it is then read as tensors only.",
+            )
+        if _is_there(folder, name):
+            return StoredWeights(folder, [_open(folder, name, reader)])
+        return _open_shards(folder, index, reader)
     raise CheckpointError(
         f"{folder / WEIGHTS_FILE} does not exist, nor {WEIGHTS_FILE}{INDEX_ENDING}",
-        remedy="Give a folder that holds a saved model (model.safetensors, config.json, ...).",
+        remedy="Give a folder that holds a saved model (model.safetensors, config.json, ...). "
+        "Pickles of the Hub (pytorch_model.bin) are downloaded only with --allow-pickle.",
     )
 
 
-def _open_shards(folder: Path, index_name: str) -> StoredWeights:
+def _open_shards(folder: Path, index_name: str, reader: Callable[[Path], WeightFile]) -> StoredWeights:
     """The weights of all shards, which together hold what the index says, neither less nor more."""
     index = folder / index_name
     places = read_json(index, max_bytes=MAX_INDEX_BYTES).get("weight_map")
@@ -123,7 +135,7 @@ def _open_shards(folder: Path, index_name: str) -> StoredWeights:
             f"{index} names {len(names)} weight files, and {len(missing)} do not exist: {', '.join(missing[:8])}",
             remedy="Download or copy the missing files into the folder.",
         )
-    shards = {name: _open(folder, name) for name in names}
+    shards = {name: _open(folder, name, reader) for name in names}
     for tensor, name in places.items():
         if tensor not in shards[name].tensors:
             raise CheckpointError(
@@ -140,7 +152,7 @@ def _open_shards(folder: Path, index_name: str) -> StoredWeights:
     return weights
 
 
-def _open(folder: Path, name: str) -> WeightFile:
+def _open(folder: Path, name: str, reader: Callable[[Path], WeightFile]) -> WeightFile:
     path = inside(folder, name)
     with path.open("rb") as stream:
         if stream.read(len(LFS_POINTER)) == LFS_POINTER:
@@ -148,7 +160,7 @@ def _open(folder: Path, name: str) -> WeightFile:
                 f"{path} is a Git-LFS pointer, a note of some lines in place of the weights",
                 remedy="Install Git LFS and run `git lfs pull` where the model was cloned, or download the file.",
             )
-    return SafetensorsFile(path)
+    return reader(path)
 
 
 def _is_there(folder: Path, name: str) -> bool:
