@@ -65,10 +65,7 @@ def train(recipe: str | Path | Mapping[str, Any], *, observers: Sequence[Observe
         display = stack.enter_context(ProgressDisplay())
         data = _open_data(resolved, stack, display)
         task = _create(resolved, data)
-        _announce(display, task, data)
-        write_text(folder / RECIPE_FILE, dump_recipe(resolved))
-        _remove_findings(folder)
-        log = stack.enter_context(MetricsLog(folder / METRICS_FILE, every=resolved.training.log_every))
+        log = MetricsLog(folder / METRICS_FILE, every=resolved.training.log_every)
         trainer = Trainer(
             task=task,
             examples=data["train"],
@@ -78,7 +75,10 @@ def train(recipe: str | Path | Mapping[str, Any], *, observers: Sequence[Observe
             save=lambda which: task.save(folder if which == "best" else folder / LAST_FOLDER),
             observers=(log, display, *observers),
         )
-        with stop_requests() as stop:
+        _announce(display, task, data)
+        write_text(folder / RECIPE_FILE, dump_recipe(resolved))
+        _remove_findings(folder)
+        with log, stop_requests() as stop:
             state = trainer.run(stop)
         return _finish(resolved, folder, state, data, display)
 
@@ -175,9 +175,12 @@ def _create(recipe: Recipe, data: Mapping[str, ExampleStore]) -> TextClassifier:
 
 def _announce(display: ProgressDisplay, task: TextClassifier, data: Mapping[str, ExampleStore]) -> None:
     sizes = ", ".join(f"{len(store):,} {name}" for name, store in data.items())
-    parameters = sum(parameter.numel() for parameter in task.network.parameters())
+    sizes_and_learning = [(parameter.numel(), parameter.requires_grad) for parameter in task.network.parameters()]
+    parameters = sum(size for size, _ in sizes_and_learning)
+    learning = sum(size for size, learns in sizes_and_learning if learns)
+    said = "" if learning == parameters else f", {learning:,} of them learn"
     display.say(f"{sizes} texts · {len(task.labels)} labels")
-    display.say(f"vocabulary {task.tokenizer.vocabulary_size:,} · {parameters:,} parameters")
+    display.say(f"vocabulary {task.tokenizer.vocabulary_size:,} · {parameters:,} parameters{said}")
 
 
 def _finish(

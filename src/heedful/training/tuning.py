@@ -122,7 +122,9 @@ def _check(network: nn.Module, layout: Layout, settings: TrainingSettings) -> No
         )
     for stack, count in layout.num_layers.items():
         if settings.freeze.layers > count:
-            raise RecipeError(f"training.freeze.layers is {settings.freeze.layers}, but the {stack} has {count} layers")
+            raise RecipeError(
+                f"training.freeze.layers is {settings.freeze.layers}; the layers of the {stack} are {count}"
+            )
     if settings.head_learning_rate is not None and not any(name.startswith(HEAD) for name in _names(network)):
         raise UnsupportedError(
             "training.head_learning_rate is the rate of a head, and this model has none",
