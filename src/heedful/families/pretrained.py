@@ -1,0 +1,305 @@
+"""A foreign checkpoint, understood before any of its values is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from heedful.checkpoint import CONFIG_FILE, Located, StoredWeights, locate, open_weights, read_json
+from heedful.checkpoint.rules import Rules, Step, plan, their_names
+from heedful.data import LabelKind
+from heedful.errors import CheckpointError
+from heedful.families.config import ConfigReader
+from heedful.families.family import Family
+from heedful.families.registry import FAMILIES
+from heedful.model import ClassificationHead, ClassificationHeadSpec, Transformer, TransformerSpec, build, build_head
+from heedful.settings import nearest
+
+TOKEN_TABLE = "token_embedding.weight"  # noqa: S105 - a name of ours
+OUTPUT_WEIGHT = "output.weight"
+HEAD_PREFIX = "head."
+HEAD_OUTPUT = "head.output.weight"
+MAX_FAULTS = 40
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A checkpoint of a known family: its config and the names and shapes of its weights fit together."""
+
+    located: Located
+    family: Family
+    config: Mapping[str, Any]
+    """``config.json`` as it stands."""
+    spec: TransformerSpec
+    """With an output where the checkpoint holds a language-model head."""
+    head: ClassificationHeadSpec | None
+    """The head that classifiers of this family have; None where it has none."""
+    has_head: bool
+    """Whether the checkpoint holds a trained one."""
+    labels: tuple[str, ...]
+    """Of the trained head; empty where there is none."""
+    label_kind: LabelKind
+    notes: tuple[str, ...]
+    """What was left aside, and why."""
+    weights: StoredWeights
+    steps: Mapping[str, Step]
+    """How each of our tensors comes about, by its name."""
+
+    def load_model(self, *, dtype: torch.dtype | None = None) -> Transformer:
+        """The Transformer with its weights, in evaluation mode.
+
+        Args:
+            dtype: of the weights; as stored unless given.
+
+        Raises:
+            CheckpointError: a file is damaged, or tensors that must be equal are not.
+        """
+        with torch.device("meta"):
+            model = build(self.spec)
+        self._load(model, dtype, prefix="")
+        return model.eval()
+
+    def load_head(self, *, dtype: torch.dtype | None = None) -> ClassificationHead:
+        """The trained classification head.
+
+        Raises:
+            CheckpointError: the checkpoint holds none.
+        """
+        if self.head is None or not self.has_head:
+            raise CheckpointError(
+                f"{self.located.folder} holds no trained classification head",
+                remedy="Train one: give it as model.checkpoint in a recipe of heedful train.",
+            )
+        with torch.device("meta"):
+            head = build_head(self.head, self.spec.d_model)
+        self._load(head, dtype, prefix=HEAD_PREFIX)
+        return head.eval()
+
+    def fresh_head(self, num_labels: int, *, seed: int | None = None) -> tuple[ClassificationHead, tuple[str, ...]]:
+        """A head of this family for other labels: the last layer is random, what is before it is taken over.
+
+        Returns:
+            The head, and the names of its tensors that the checkpoint holds.
+
+        Raises:
+            CheckpointError: the family has no classifiers.
+        """
+        if self.head is None:
+            raise CheckpointError(f"{self.family.model_type} checkpoints have no classification head")
+        head = build_head(self.head.model_copy(update={"num_labels": num_labels}), self.spec.d_model, seed=seed)
+        kept = [
+            name for name in head.state_dict() if not name.startswith("output.") and HEAD_PREFIX + name in self.steps
+        ]
+        state = {name: self._read(HEAD_PREFIX + name) for name in kept}
+        head.load_state_dict(state, strict=False)
+        return head, tuple(kept)
+
+    def _load(self, module: nn.Module, dtype: torch.dtype | None, *, prefix: str) -> None:
+        read: dict[tuple[str, ...], Mapping[str, Tensor]] = {}
+        state: dict[str, Tensor] = {}
+        for name in module.state_dict():
+            step = self.steps[prefix + name]
+            if step.stored not in read:
+                read[step.stored] = dict(zip(step.ours, self._read_step(step), strict=True))
+            state[name] = read[step.stored][self._target(prefix + name, step)]
+        kinds = {tensor.dtype for tensor in state.values()}
+        wanted = dtype or (kinds.pop() if len(kinds) == 1 else torch.float32)
+        module.load_state_dict({name: tensor.to(wanted) for name, tensor in state.items()}, assign=True)
+
+    def _read(self, name: str) -> Tensor:
+        step = self.steps[name]
+        return dict(zip(step.ours, self._read_step(step), strict=True))[self._target(name, step)]
+
+    @staticmethod
+    def _target(name: str, step: Step) -> str:
+        """What the step calls our tensor: a tied output may be all that is stored of the token table."""
+        return name if name in step.ours else OUTPUT_WEIGHT
+
+    def _read_step(self, step: Step) -> tuple[Tensor, ...]:
+        first, *others = (self.weights.tensor(name) for name in step.stored)
+        for name, other in zip(step.stored[1:], others, strict=True):
+            if not torch.equal(first, other):
+                raise CheckpointError(
+                    f"{step.stored[0]} and {name} in {self.located.folder} must be one and the same tensor, and differ",
+                    remedy="If the model does not tie them, its config must say so: tie_word_embeddings: false.",
+                )
+        return tuple(step.rule.read(first))
+
+
+def read_pretrained(source: str | Path, *, revision: str | None = None, allow_pickle: bool = False) -> Pretrained:
+    """Understand a foreign checkpoint from its config and the headers of its weight files.
+
+    Args:
+        source: a folder, or ``owner/name`` of the Hub.
+        revision: branch, tag or commit of the Hub.
+        allow_pickle: read ``pytorch_model.bin`` where there are no safetensors.
+
+    Raises:
+        CheckpointError: the folder is of no known family, or its config and weights do not fit each other; all
+            faults are in one message.
+    """
+    located = locate(source, revision=revision, allow_pickle=allow_pickle)
+    config = read_json(located.folder / CONFIG_FILE)
+    weights = open_weights(located.folder, allow_pickle=allow_pickle)
+    return understand(located, config, weights, find_family(config, name=str(located.folder / CONFIG_FILE)))
+
+
+def find_family(config: Mapping[str, Any], *, name: str) -> Family:
+    """The family that a config names.
+
+    Raises:
+        CheckpointError: it names none, or one that heedful does not know.
+    """
+    model_type = config.get("model_type")
+    family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
+    if family is None:
+        raise CheckpointError(
+            f"{name} has the model_type {model_type!r:.80}, which heedful does not know",
+            remedy=f"{nearest(str(model_type)[:40], FAMILIES).capitalize()}. `heedful families` lists them.",
+        )
+    return family
+
+
+def understand(located: Located, config: Mapping[str, Any], weights: StoredWeights, family: Family) -> Pretrained:
+    """Fit config and weights together; see :func:`read_pretrained`."""
+    reader = ConfigReader(config)
+    try:
+        spec = family.spec(reader)
+        output = None if family.language_model is None else family.language_model.spec(reader)
+        labels, label_kind = _read_labels(reader)
+        head = None if family.classifier is None else family.classifier.spec(reader, len(labels))
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, detail['loc'])) or 'the model'}: {detail['msg']}" for detail in error.errors()]
+        raise _refusal(located, family, [*reader.faults, *faults]) from None
+    reader.finish(family.ignored)
+    if reader.faults:
+        raise _refusal(located, family, reader.faults)
+
+    complete = spec.model_copy(update={"output": output})
+    rules = _rules(family, complete, config)
+    found = plan(rules, weights, prefixes=family.prefixes)
+    steps = {name: step for step in found.steps for name in step.ours}
+    if output is not None and _holds_output(complete, steps):
+        spec = complete
+        if output.tied:
+            _tie(steps)
+    has_head = head is not None and HEAD_OUTPUT in steps
+    faults = _unfit(weights, steps, _wanted(spec, head if has_head else None), rules)
+    faults += [f"unexpected {name} {weights[name].shape}" for name in found.unexpected]
+    if faults:
+        raise _refusal(located, family, faults)
+    return Pretrained(
+        located=located,
+        family=family,
+        config=config,
+        spec=spec,
+        head=head,
+        has_head=has_head,
+        labels=labels if has_head else (),
+        label_kind=label_kind,
+        notes=tuple(f"{name}: {reason}" for name, reason in found.dropped.items()),
+        weights=weights,
+        steps=steps,
+    )
+
+
+def _refusal(located: Located, family: Family, faults: list[str]) -> CheckpointError:
+    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    shown = [f"  {fault}" for fault in faults[:MAX_FAULTS]]
+    if len(faults) > MAX_FAULTS:
+        shown.append(f"  … and {len(faults) - MAX_FAULTS} more")
+    return CheckpointError(
+        f"{located.folder} cannot be read as a checkpoint of the family {family.model_type}, {count}:\n"
+        + "\n".join(shown),
+        remedy=f"`heedful doctor {located.folder}` says more.",
+    )
+
+
+def _read_labels(reader: ConfigReader) -> tuple[tuple[str, ...], LabelKind]:
+    """Labels in the order of the logits; upstream's names for two where the config gives none."""
+    given = reader.section("id2label")
+    names = {"0": "LABEL_0", "1": "LABEL_1"} if given is None else given.data
+    expected = [str(number) for number in range(len(names))]
+    if set(names) != set(expected) or not all(isinstance(name, str) for name in names.values()):
+        reader.faults.append("id2label does not number its labels 0, 1, 2, …")
+        return ("LABEL_0", "LABEL_1"), LabelKind.SINGLE
+    if given is not None:
+        given.read.update(names)
+    kinds = {"single_label_classification": LabelKind.SINGLE, "multi_label_classification": LabelKind.MULTI}
+    problem = reader.data.get("problem_type")
+    if problem is not None and problem not in kinds:
+        reader.faults.append(f"problem_type is {problem!r:.80}: heedful classifies, with one label a text or several")
+    return tuple(names[number] for number in expected), kinds.get(problem or "", LabelKind.SINGLE)
+
+
+def _rules(family: Family, spec: TransformerSpec, config: Mapping[str, Any]) -> Rules:
+    """Those of the classification head count where the config's architecture may have one."""
+    rules = family.rules(spec)
+    if family.language_model is not None:
+        rules = (*rules, *family.language_model.rules)
+    architectures = config.get("architectures") or []
+    if family.classifier is not None and (not architectures or family.classifier.architecture in architectures):
+        rules = (*rules, *family.classifier.rules)
+    return rules
+
+
+def _holds_output(spec: TransformerSpec, steps: Mapping[str, Step]) -> bool:
+    """Whether the weights of the language-model head are there; all of them are checked later."""
+    own = [name for name in _wanted(spec, None) if name.startswith("output.")]
+    return not own or any(name in steps for name in own)
+
+
+def _tie(steps: dict[str, Step]) -> None:
+    """Where output and token table are one tensor, either name will do, and both must hold the same."""
+    output, table = steps.pop(OUTPUT_WEIGHT, None), steps.get(TOKEN_TABLE)
+    if output is None:
+        return
+    stored = output.stored if table is None else table.stored + output.stored
+    base = output if table is None else table
+    steps[TOKEN_TABLE] = Step(base.rule, stored, base.ours)
+
+
+def _wanted(spec: TransformerSpec, head: ClassificationHeadSpec | None) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all our tensors; nothing is allocated."""
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in build(spec).state_dict().items()}
+        if head is not None:
+            state = build_head(head, spec.d_model).state_dict()
+            wanted |= {HEAD_PREFIX + name: tuple(tensor.shape) for name, tensor in state.items()}
+    return wanted
+
+
+def _unfit(
+    weights: StoredWeights, steps: Mapping[str, Step], wanted: Mapping[str, tuple[int, ...]], rules: Rules
+) -> list[str]:
+    """Missing and misshapen weights, under upstream's names."""
+    faults: dict[str, None] = {}
+    shapes: dict[tuple[str, ...], Mapping[str, tuple[int, ...]]] = {}
+    for name, shape in wanted.items():
+        step = steps.get(name)
+        if step is None:
+            theirs = their_names(rules, name)
+            faults[f"missing {name if theirs is None else theirs[0]}, our {name} {shape}"] = None
+            continue
+        if step.stored not in shapes:
+            shapes[step.stored] = _shapes(weights, step)
+        actual = shapes[step.stored].get(name if name in step.ours else OUTPUT_WEIGHT)
+        if actual != shape:
+            stored = weights[step.stored[0]].shape
+            faults[f"misshapen {step.stored[0]}: {stored} stored, our {name} is {shape}"] = None
+    return list(faults)
+
+
+def _shapes(weights: StoredWeights, step: Step) -> dict[str, tuple[int, ...]]:
+    """Shapes that a rule makes of the stored one; none where the rule does not fit it."""
+    try:
+        parts = step.rule.read(torch.empty(weights[step.stored[0]].shape, device="meta"))
+    except CheckpointError:
+        return {}
+    return {name: tuple(part.shape) for name, part in zip(step.ours, parts, strict=True)}
