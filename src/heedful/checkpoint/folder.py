@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from heedful.checkpoint.atomic import replace_files
@@ -77,7 +78,11 @@ def read_spec(folder: Path) -> TransformerSpec:
 
 
 def read_network(folder: Path, network: nn.Module) -> None:
-    """Load the weights of a model folder into ``network``, strictly."""
+    """Load the weights of a model folder into ``network``, strictly.
+
+    Build it on the device ``meta`` where that is possible: then a config that asks for more than the weights are
+    is refused before anything is allocated.
+    """
     stored = open_weights(folder)
     assign_weights(network, {name: stored.tensor(name) for name in stored}, source=str(folder))
 
@@ -89,7 +94,8 @@ def load_model(folder: str | Path) -> Transformer:
         CheckpointError: the folder is missing, incomplete or inconsistent.
     """
     folder = Path(folder)
-    model = build(read_spec(folder))
+    with torch.device("meta"):
+        model = build(read_spec(folder))
     stored = open_weights(folder)
     tensors = {name.removeprefix(MODEL_PREFIX): stored.tensor(name) for name in stored if name.startswith(MODEL_PREFIX)}
     assign_weights(model, tensors, source=str(folder))

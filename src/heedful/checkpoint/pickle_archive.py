@@ -14,7 +14,7 @@ from pathlib import Path
 from heedful.errors import CheckpointError
 
 MAX_DIRECTORY_BYTES = 16_000_000
-MAX_PICKLE_BYTES = 10_000_000
+MAX_PICKLE_BYTES = 4_000_000
 """Of the pickle without the tensors' values: some hundred bytes a tensor."""
 
 _ENCRYPTED = 1

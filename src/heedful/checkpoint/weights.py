@@ -67,6 +67,9 @@ def write_weights(folder: Path, tensors: Mapping[str, Tensor], *, max_shard_byte
 def assign_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
     """Load ``tensors`` into ``module``: every name and shape must match; values keep their stored dtype.
 
+    The module may be on the device ``meta``, so that nothing is allocated for shapes that do not match. It holds
+    copies: what becomes of a mapped file later does not reach it.
+
     Raises:
         CheckpointError: weights are missing, unexpected or misshapen; the message lists them all.
     """
@@ -88,7 +91,15 @@ def assign_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: 
     dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
     if len(dtypes) == 1:
         module.to(dtype=dtypes.pop())
-    module.load_state_dict(complete)
+    copies = {
+        name: complete[name].to("cpu" if own.is_meta else own.device, own.dtype, copy=True)
+        for name, own in module.state_dict().items()
+    }
+    module.load_state_dict(copies, assign=True)
+    for name, first in aliases.items():
+        if name != first:
+            owner, _, leaf = name.rpartition(".")
+            setattr(module.get_submodule(owner), leaf, module.get_parameter(first))
 
 
 def _aliases(module: nn.Module) -> dict[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from heedful.checkpoint import CONFIG_FILE, TASK_FILE, read_config, read_json, read_network, read_spec
 from heedful.errors import CheckpointError
 from heedful.model import build, build_head
@@ -36,8 +38,10 @@ def load_classifier(folder: Path, *, allow_code: str | Path | None = None) -> Te
         spec = read_spec(folder)
         tokenizer = Tokenizer.load(folder)
         check_vocabulary(tokenizer, spec.vocabulary_size, folder)
-        model = build(spec)
-    head = build_head(card.head, model.d_model)
+        with torch.device("meta"):
+            model = build(spec)
+    with torch.device("meta"):
+        head = build_head(card.head, model.d_model)
     classifier = TextClassifier(model, head, tokenizer, card, module=module, origin=config.get("origin"))
     read_network(folder, classifier.network)
     classifier.network.eval()
