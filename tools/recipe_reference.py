@@ -80,10 +80,16 @@ def keys(model: type[Settings], prefix: str = "") -> Iterator[Key]:
     """Every key of ``model``, those of the groups in it at their dotted paths."""
     for name, field in model.model_fields.items():
         path = f"{prefix}{name}"
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
-            yield from keys(field.annotation, f"{path}.")
-        else:
+        if (group := _group(field)) is None or group is not field.annotation:
             yield Key(path, _kind(field), _default(field), _meaning(field))
+        if group is not None:
+            yield from keys(group, f"{path}.")
+
+
+def _group(field: FieldInfo) -> type[Settings] | None:
+    """The group of keys that a field holds, also where there may be none."""
+    kinds = (field.annotation, *get_args(field.annotation))
+    return next((kind for kind in kinds if inspect.isclass(kind) and issubclass(kind, Settings)), None)
 
 
 def page() -> str:
@@ -144,6 +150,8 @@ def _type_name(annotation: Any) -> str:
         return _kind(FieldInfo.from_annotation(annotation))
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " or ".join(f"`{member.value}`" for member in annotation)
+    if inspect.isclass(annotation) and issubclass(annotation, Settings):
+        return "the keys below"
     return _NAMES[annotation]
 
 
