@@ -11,19 +11,27 @@ from heedful.tasks.classification import (
     TextClassifier,
     create_classifier,
 )
+from heedful.tasks.model_source import CheckpointSource, ModelSource, ModuleSource, SpecSource, form_of
+from heedful.tasks.own_module import TextEncoder
 from heedful.tasks.registry import TaskSettings, load
 
 __all__ = [
     "Assessment",
     "Batch",
+    "CheckpointSource",
     "Classification",
     "ClassificationSettings",
     "ClassifierCard",
+    "ModelSource",
+    "ModuleSource",
     "ObjectiveSettings",
+    "SpecSource",
     "Tally",
     "Task",
     "TaskSettings",
     "TextClassifier",
+    "TextEncoder",
     "create_classifier",
+    "form_of",
     "load",
 ]

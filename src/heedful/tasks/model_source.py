@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, JsonValue
+from pydantic import BeforeValidator, Field, JsonValue, field_validator
 
 from heedful.model import TransformerSpec, UniformSpec
 from heedful.settings import Place, Settings
+
+OWN_MODULE = re.compile(r".+\.py:[A-Za-z_]\w*")
+"""How a module of the user's own is named."""
 
 
 class CheckpointSource(Settings):
@@ -31,10 +35,16 @@ class ModuleSource(Settings):
     """A module of the user's own, with the weights that its factory gives it."""
 
     module: str = Field(
-        pattern=r".\.py:[A-Za-z_]\w*$",
-        description="`path.py:factory`: a Python file, and the function or class in it that makes the module",
+        description="`path.py:factory`: a Python file, and the function or class in it that makes the module"
     )
     arguments: dict[str, JsonValue] = Field(default_factory=dict, description="keyword arguments of the factory")
+
+    @field_validator("module")
+    @classmethod
+    def _has_both_parts(cls, value: str) -> str:
+        if not OWN_MODULE.fullmatch(value):
+            raise ValueError(f"should be path.py:factory, a file and a name in it, not {value!r}")
+        return value
 
     @property
     def file(self) -> str:

@@ -172,3 +172,4 @@ def _tried(module: Any, name: str, vocabulary_size: int) -> TextEncoder:
             f"{states.dtype} of shape {tuple(states.shape)}" if isinstance(states, Tensor) else type(states).__name__
         )
         raise RequestError(f"encode of {name} gave {found}, not numbers of shape (2, 3, {width})", remedy=wanted)
+    return module  # type: ignore[return-value]  # it has been tried

@@ -1,34 +1,110 @@
-"""Which jobs there are: one line a job."""
+"""Which jobs there are, and how what somebody trained becomes the task of one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from heedful.checkpoint import TASK_FILE, read_json
-from heedful.errors import CheckpointError
+import torch
+
+from heedful.checkpoint import CONFIG_FILE, TASK_FILE, locate, read_json
+from heedful.errors import CheckpointError, RequestError
+from heedful.families import read_pretrained
 from heedful.settings import nearest
-from heedful.tasks.classification import ClassificationSettings, TextClassifier, load_classifier
+from heedful.tasks.classification import ClassificationSettings, TextClassifier, classifier_of, load_classifier
+from heedful.tasks.model_source import OWN_MODULE
 
 TaskSettings = ClassificationSettings
 """The ``task`` section of a recipe; its ``job`` says which one."""
 
-TASKS = {TextClassifier.job: load_classifier}
-"""How each job's folders are read."""
+TASKS = {TextClassifier.job: (load_classifier, classifier_of)}
+"""By job: how a folder that heedful wrote is read, and how a foreign checkpoint becomes such a task."""
+
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 
 
-def load(folder: str | Path, *, allow_code: str | Path | None = None) -> TextClassifier:
-    """Load a model folder as the task that its ``task.json`` names.
+def load(
+    source: str | Path,
+    *,
+    task: str | None = None,
+    revision: str | None = None,
+    allow_pickle: bool = False,
+    allow_code: str | Path | None = None,
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device | None = None,
+) -> TextClassifier:
+    """Load what somebody trained: a run, the folder of a checkpoint of a known family, or one of the Hub.
+
+    Args:
+        source: a folder, or ``owner/name`` of the Hub.
+        task: the job, where a foreign checkpoint could do several.
+        revision: branch, tag or commit of the Hub.
+        allow_pickle: read ``pytorch_model.bin`` where there are no safetensors, numbers only.
+        allow_code: the Python file of a module of your own, which a folder's weights were trained with and which
+            may be executed.
+        dtype: of the weights, such as ``"bfloat16"``; as stored unless given.
+        device: where the network is to be, such as ``"cuda"``; the processor unless given.
 
     Raises:
-        CheckpointError: the folder is missing, incomplete or names no job of ours.
+        CheckpointError: the folder is missing, incomplete, of no known family, has no trained head, or needs code
+            that is not allowed.
+        RequestError: an option is impossible.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise CheckpointError(
-            f"there is no folder {folder}", remedy="Give the folder of a run, such as runs/banking77."
+    if OWN_MODULE.fullmatch(str(source)):
+        raise RequestError(
+            f"{source} names code, and no weights, tokenizer or labels to answer with",
+            remedy=f"Train it: model.module={source} in a recipe; then load the folder of that run.",
         )
+    if task is not None and task not in TASKS:
+        raise RequestError(f"{task!r} is no task; {nearest(task, TASKS)}")
+    wanted = _dtype(dtype)
+    located = locate(source, revision=revision, allow_pickle=allow_pickle)
+    if _is_ours(located.folder):
+        loaded = _load_own(located.folder, task, allow_code)
+        loaded.revision = located.revision
+    else:
+        _, adopt = TASKS[task or TextClassifier.job]
+        loaded = adopt(read_pretrained(source, revision=located.revision, allow_pickle=allow_pickle), dtype=wanted)
+    return _placed(loaded, wanted, device)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether heedful wrote the folder; even where a file is missing by now."""
+    if (folder / TASK_FILE).is_file():
+        return True
+    if not (folder / CONFIG_FILE).is_file():
+        raise CheckpointError(
+            f"{folder} holds no model: neither {TASK_FILE} nor {CONFIG_FILE} is there",
+            remedy="Give the folder of a run, such as runs/banking77, or of a checkpoint.",
+        )
+    return "format_version" in read_json(folder / CONFIG_FILE)
+
+
+def _load_own(folder: Path, task: str | None, allow_code: str | Path | None) -> TextClassifier:
     job = read_json(folder / TASK_FILE).get("job")
-    reader = TASKS.get(str(job))
-    if reader is None:
+    if not isinstance(job, str) or job not in TASKS:
         raise CheckpointError(f"{folder / TASK_FILE} names the job {job!r}; {nearest(str(job), TASKS)}")
-    return reader(folder, allow_code=allow_code)
+    if task not in (None, job):
+        raise RequestError(f"{folder} was trained for {job}, not for {task}")
+    read, _ = TASKS[job]
+    return read(folder, allow_code=allow_code)
+
+
+def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    if dtype is None or dtype in DTYPES.values():
+        return dtype  # type: ignore[return-value]
+    if dtype not in DTYPES:
+        raise RequestError(f"{dtype!r} is no number type of a network; {nearest(str(dtype), DTYPES)}")
+    return DTYPES[str(dtype)]
+
+
+def _placed(task: TextClassifier, dtype: torch.dtype | None, device: str | torch.device | None) -> TextClassifier:
+    try:
+        task.network.to(device=None if device is None else torch.device(device), dtype=dtype)
+    except (RuntimeError, AssertionError) as error:  # PyTorch's refusals of what is not there
+        raise RequestError(f"the network cannot be put on {device}: {error}", remedy="Choose cpu, or cuda.") from error
+    return task

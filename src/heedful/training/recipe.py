@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic_core.core_schema import ValidationInfo
 
 from heedful.data import Columns, OnBadRow
 from heedful.errors import RecipeError
 from heedful.model import PRESETS, UniformSpec
-from heedful.settings import Settings, nearest, parse
-from heedful.tasks import TaskSettings
+from heedful.settings import Place, Settings, nearest, parse
+from heedful.tasks import CheckpointSource, ModelSource, TaskSettings, form_of
 from heedful.text import TokenizerSettings
 from heedful.training.settings import TrainingSettings
+from heedful.training.yaml_files import read_yaml
 
 MAX_RECIPE_BYTES = 1_000_000
 
-Place = Annotated[str, BeforeValidator(lambda value: os.fspath(value) if isinstance(value, os.PathLike) else value)]
-"""A path or the name of a source; Python's ``Path`` is welcome too."""
 Places = Annotated[
     Annotated[Place, Tag("source")] | Annotated[tuple[Place, ...], Field(min_length=1), Tag("list")],
     Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "source"),
@@ -52,12 +51,30 @@ class Recipe(Settings):
 
     task: TaskSettings
     data: DataSettings
-    tokenizer: TokenizerSettings
-    model: UniformSpec
+    tokenizer: TokenizerSettings | None = Field(description="of a model that starts from a checkpoint: null")
+    model: ModelSource
     training: TrainingSettings = TrainingSettings()
     output: Place = Field(min_length=1, description="folder of the run")
     overwrite: bool = Field(False, description="replace an earlier run in the output folder")
     seed: int = Field(1, ge=0, lt=2**31, description="of the weights, the order of the data, and dropout")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tokenizer_of_a_checkpoint(cls, data: Any) -> Any:
+        """Only a checkpoint brings a tokenizer; everything else needs the section."""
+        if not isinstance(data, Mapping) or data.get("tokenizer") is not None:
+            return data
+        others = {key: value for key, value in data.items() if key != "tokenizer"}
+        section = data.get("model")
+        brings_one = isinstance(section, CheckpointSource) or form_of(section) is CheckpointSource
+        return {**others, "tokenizer": None} if brings_one else others
+
+    @field_validator("model")
+    @classmethod
+    def _one_tokenizer(cls, model: ModelSource, info: ValidationInfo) -> ModelSource:
+        if isinstance(model, CheckpointSource) and info.data.get("tokenizer") is not None:
+            raise ValueError("a checkpoint brings its own tokenizer; leave out the section tokenizer")
+        return model
 
     @model_validator(mode="after")
     def _validates_what_needs_it(self) -> Recipe:
@@ -99,7 +116,7 @@ def parse_overrides(arguments: Sequence[str]) -> dict[str, Any]:
         if not equals or not key:
             raise RecipeError(f"{argument!r} is no override", remedy="Write key=value, such as training.epochs=3.")
         try:
-            overrides[key] = yaml.safe_load(text)
+            overrides[key] = read_yaml(text)
         except yaml.YAMLError as error:
             raise RecipeError(f"the value of {argument!r} is not valid YAML: {error}") from error
     return overrides
@@ -121,7 +138,7 @@ def _load_yaml(file: Path) -> dict[str, Any]:
     if file.stat().st_size > MAX_RECIPE_BYTES:
         raise RecipeError(f"{file} is larger than a recipe may be ({MAX_RECIPE_BYTES:,} bytes)")
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        data = read_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(f"{file} is not valid YAML: {error}") from error
     except OSError as error:
@@ -151,7 +168,7 @@ def _override(data: dict[str, Any], key: str, value: object) -> None:
 def _expand_preset(data: dict[str, Any]) -> None:
     """Replace ``model.preset`` by the numbers it stands for; fields beside it win."""
     model = data.get("model")
-    if not isinstance(model, dict) or "preset" not in model:
+    if not isinstance(model, dict) or "preset" not in model or form_of(model) is not UniformSpec:
         return
     name = str(model.pop("preset"))
     if name not in PRESETS:

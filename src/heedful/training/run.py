@@ -20,7 +20,7 @@ from heedful.errors import DataError, OutputError, RecipeError
 from heedful.evaluation import Evaluation, measure
 from heedful.evaluation.plots import save_loss_curves
 from heedful.settings import nearest
-from heedful.tasks import TextClassifier, create_classifier, load
+from heedful.tasks import CheckpointSource, ModuleSource, TextClassifier, create_classifier, load
 from heedful.training.interruption import stop_requests
 from heedful.training.log import METRICS_FILE, MetricsLog, read_records
 from heedful.training.progress import ProgressDisplay
@@ -76,7 +76,7 @@ def train(recipe: str | Path | Mapping[str, Any], *, observers: Sequence[Observe
             observers=(log, display, *observers),
         )
         _announce(display, task, data)
-        write_text(folder / RECIPE_FILE, dump_recipe(resolved))
+        write_text(folder / RECIPE_FILE, dump_recipe(_with_revision(resolved, task.revision)))
         _remove_findings(folder)
         with log, stop_requests() as stop:
             state = trainer.run(stop)
@@ -173,6 +173,13 @@ def _create(recipe: Recipe, data: Mapping[str, ExampleStore]) -> TextClassifier:
     return task
 
 
+def _with_revision(recipe: Recipe, revision: str | None) -> Recipe:
+    """The recipe with the commit of the Hub that was read: run again, it reads the same weights."""
+    if revision is None or not isinstance(recipe.model, CheckpointSource):
+        return recipe
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"revision": revision})})
+
+
 def _announce(display: ProgressDisplay, task: TextClassifier, data: Mapping[str, ExampleStore]) -> None:
     sizes = ", ".join(f"{len(store):,} {name}" for name, store in data.items())
     sizes_and_learning = [(parameter.numel(), parameter.requires_grad) for parameter in task.network.parameters()]
@@ -180,6 +187,8 @@ def _announce(display: ProgressDisplay, task: TextClassifier, data: Mapping[str,
     learning = sum(size for size, learns in sizes_and_learning if learns)
     said = "" if learning == parameters else f", {learning:,} of them learn"
     display.say(f"{sizes} texts · {len(task.labels)} labels")
+    for note in task.notes:
+        display.say(note)
     display.say(f"vocabulary {task.tokenizer.vocabulary_size:,} · {parameters:,} parameters{said}")
 
 
@@ -191,7 +200,7 @@ def _finish(
     display: ProgressDisplay,
 ) -> Run:
     """Calibrate and evaluate the best state, and leave figures and pictures in the folder."""
-    task = load(folder)
+    task = load(folder, allow_code=recipe.model.file if isinstance(recipe.model, ModuleSource) else None)
     if recipe.task.calibrate and "validation" in data:
         display.say(f"temperature {task.calibrate(data['validation']):.3f} fitted on the validation data")
     evaluations = {name: measure(task, store) for name, store in data.items() if name != "train"}

@@ -44,11 +44,11 @@ def test_a_truncated_file_is_named(run_copy: Path, name: str, share: float) -> N
 
 @pytest.mark.parametrize("name", ["nowhere", "README.md"])
 def test_what_is_no_folder_is_refused(run: Run, name: str) -> None:
-    assert refusal(run.folder / name) == f"there is no folder {run.folder / name}"
+    assert refusal(run.folder / name) == f"there is no folder {str(run.folder / name)!r}"
 
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:
-    assert "task.json does not exist" in refusal(tmp_path)
+    assert refusal(tmp_path) == f"{tmp_path} holds no model: neither task.json nor config.json is there"
 
 
 @pytest.mark.parametrize("job", [None, 3, "clasification", []])

@@ -6,6 +6,7 @@ from heedful.tasks.classification.answers import Classification
 from heedful.tasks.classification.classifier import TextClassifier
 from heedful.tasks.classification.create import create_classifier
 from heedful.tasks.classification.load import load_classifier
+from heedful.tasks.classification.pretrained import classifier_of
 from heedful.tasks.classification.settings import (
     ClassificationSettings,
     ClassifierCard,
@@ -18,6 +19,7 @@ __all__ = [
     "ClassifierCard",
     "ObjectiveSettings",
     "TextClassifier",
+    "classifier_of",
     "create_classifier",
     "load_classifier",
 ]

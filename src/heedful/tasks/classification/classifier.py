@@ -74,10 +74,12 @@ class TextClassifier(Task[ClassificationBatch]):
         self.card = card
         self.objective = objective or ObjectiveSettings()
         self.class_weights: Tensor | None = None
+        self.module = module
+        self.origin = origin
+        self.revision: str | None = None
+        """The commit of the Hub that the weights come from."""
         self.notes: tuple[str, ...] = ()
-        """What its user should know about how it was made or loaded."""
-        self._module = module
-        self._origin = origin
+        """What its user may want to know about how it was made."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -321,10 +323,10 @@ class TextClassifier(Task[ClassificationBatch]):
         config: dict[str, Any] = {}
         if isinstance(self.model, Transformer):
             config["spec"] = self.model.spec.model_dump(mode="json")
-        if self._module is not None:
-            config["module"] = self._module.model_dump(mode="json")
-        if self._origin is not None:
-            config["origin"] = self._origin
+        if self.module is not None:
+            config["module"] = self.module.model_dump(mode="json")
+        if self.origin is not None:
+            config["origin"] = self.origin
         return config
 
 

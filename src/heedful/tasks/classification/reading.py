@@ -33,7 +33,7 @@ def windows_of(
         UnsupportedError: an example is a pair and the classifier reads single texts, or the other way round.
         InputTooLongError: a text is longer than the model takes and ``long_input`` is ``error``.
     """
-    reads_pairs = card.columns.pair is not None
+    reads_pairs = any(example.pair for example in examples) if card.reads_both else card.columns.pair is not None
     for example in examples:
         if (example.pair is not None) != reads_pairs:
             given, wanted = ("one text", "pairs of texts") if reads_pairs else ("a pair of texts", "single texts")

@@ -94,6 +94,7 @@ class ClassifierCard(Settings):
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
     label_kind: Literal[LabelKind.SINGLE, LabelKind.MULTI] = LabelKind.SINGLE
     columns: Columns = Columns()
+    reads_both: bool = Field(False, description="single texts and pairs; otherwise the one that columns tell")
     max_length: int = Field(ge=8)
     long_input: LongInput
     head: ClassificationHeadSpec

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from heedful.errors import SpecError
-from heedful.model import (
-    ClassificationHead,
-    ClassificationHeadSpec,
-    Pooling,
-    Transformer,
-    TransformerSpec,
-    UniformSpec,
-    build,
-)
+from heedful.model import ClassificationHeadSpec, Pooling, Transformer, TransformerSpec, UniformSpec, build
 from heedful.tasks.model_source import ModuleSource, SpecSource
 from heedful.tasks.own_module import ModuleSpec, TextEncoder, make_module
 from heedful.text import Tokenizer, TokenizerSettings
@@ -31,16 +25,15 @@ class Start:
     tokenizer: Tokenizer
     head: ClassificationHeadSpec
     """The head that suits the model; the number of labels is still to come."""
+    head_weights: Mapping[str, Tensor] = field(default_factory=dict)
+    """What there is of such a head already, by its names."""
     labels: tuple[str, ...] = ()
-    """Of the head that was trained, where there is one."""
-    trained_head: ClassificationHead | None = None
-    """Weights to take over, as far as they fit."""
+    """Of the head, if it was trained to its end."""
     decoder_start: int | None = None
     module: ModuleSpec | None = None
     origin: Mapping[str, Any] | None = None
     revision: str | None = None
     """The commit of the Hub that was read."""
-    notes: tuple[str, ...] = ()
 
 
 def start_fresh(
