@@ -148,11 +148,13 @@ def _type_name(annotation: Any) -> str:
         return f"list of {inner}s" if arguments[-1] is Ellipsis else f"list of {len(arguments)} {inner}s"
     if hasattr(annotation, "__metadata__"):
         return _kind(FieldInfo.from_annotation(annotation))
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return " or ".join(f"`{member.value}`" for member in annotation)
-    if inspect.isclass(annotation) and issubclass(annotation, Settings):
-        return "the keys below"
-    return _NAMES[annotation]
+    return _class_name(annotation)
+
+
+def _class_name(kind: type) -> str:
+    if issubclass(kind, Enum):
+        return " or ".join(f"`{member.value}`" for member in kind)
+    return "the keys below" if issubclass(kind, Settings) else _NAMES[kind]
 
 
 def _default(field: FieldInfo) -> str:

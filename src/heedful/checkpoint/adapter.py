@@ -25,7 +25,6 @@ from heedful.checkpoint.safetensors_file import SafetensorsFile
 from heedful.checkpoint.stored import StoredWeights, TensorInfo
 from heedful.checkpoint.weights import write_safetensors
 from heedful.errors import CheckpointError
-from heedful.nn.lora import LoraLinear
 from heedful.settings import Settings, parse
 
 ADAPTER_CONFIG_FILE = "adapter_config.json"
@@ -68,6 +67,18 @@ class AdapterConfig(Settings):
     def scale(self) -> float:
         """α / R, or α / √R where it is rank-stabilised (Kalajdzievski 2023)."""
         return self.lora_alpha / (math.sqrt(self.r) if self.use_rslora else self.r)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Low-rank changes of the weights of a model."""
+
+    factors: Mapping[str, tuple[Tensor, Tensor]]
+    """By the name of the adapted map: down (R, I) and up (O, R)."""
+    rank: int
+    alpha: float
+    fan_in_fan_out: bool = False
+    """Whether the weights that it changes are stored as (I, O)."""
 
 
 @dataclass(frozen=True)
@@ -198,36 +209,36 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
     return parse(AdapterConfig, known, name=str(file), error=CheckpointError)
 
 
-def write_adapter(folder: Path, layers: Mapping[str, LoraLinear], *, base: str) -> None:
-    """Write adapters that PEFT reads; what was in ``folder`` stays whole until the new files are complete.
+def write_adapter(folder: Path, adapter: Adapter, *, base: str, dropout: float = 0.0) -> None:
+    """Write an adapter that PEFT reads; what was in ``folder`` stays whole until the new files are complete.
 
     Args:
-        layers: adapted maps of one rank, α and dropout, by the upstream names of the modules.
-        base: the checkpoint that they adapt, a folder or a Hub id.
+        base: the checkpoint that it adapts, a folder or a Hub id.
+        dropout: of the adapters' inputs, for whoever trains on.
 
     Raises:
         JobError: the disk is full.
         OutputError: the folder cannot be written to.
     """
-    first = next(iter(layers.values()))
     config = {
         "peft_type": "LORA",
+        "task_type": "FEATURE_EXTRACTION",
         "base_model_name_or_path": base,
-        "task_type": None,
         "inference_mode": True,
-        "r": first.rank,
-        "lora_alpha": first.alpha,
-        "lora_dropout": first.dropout.p,
+        "r": adapter.rank,
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": dropout,
         "use_rslora": False,
-        "fan_in_fan_out": False,
+        "fan_in_fan_out": adapter.fan_in_fan_out,
         "bias": "none",
-        "target_modules": sorted(layers),
+        "target_modules": sorted(adapter.factors),
         "modules_to_save": None,
     }
-    tensors = {}
-    for name, layer in layers.items():
-        tensors[f"{_PREFIX}{name}.lora_A.weight"] = layer.down
-        tensors[f"{_PREFIX}{name}.lora_B.weight"] = layer.up
+    tensors = {
+        f"{_PREFIX}{name}.lora_{half}.weight": factor
+        for name, factors in adapter.factors.items()
+        for half, factor in zip("AB", factors, strict=True)
+    }
     with replace_files(folder) as staging:
         (staging / ADAPTER_CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         write_safetensors(staging / ADAPTER_WEIGHTS_FILE, tensors)

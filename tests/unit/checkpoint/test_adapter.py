@@ -16,8 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, BertModel, GPT2Config, GPT2Model
 
-from heedful.checkpoint import open_weights
-from heedful.checkpoint.adapter import merge_adapter, write_adapter
+from heedful.checkpoint import Adapter, merge_adapter, open_weights, write_adapter
 from heedful.errors import CheckpointError, HeedfulError
 from heedful.model import UniformSpec, build
 from heedful.nn import LoraLinear, lora_layers
@@ -129,7 +128,8 @@ def test_what_is_written_gives_peft_the_same_answers(tmp_path: Path) -> None:
     prepare(nn.ModuleDict({"model": adapted}), settings, seed=1)
     for adapter in lora_layers(adapted).values():
         nn.init.normal_(adapter.up)
-    write_adapter(tmp_path, lora_layers(adapted), base="somewhere")
+    factors = {name: (layer.down, layer.up) for name, layer in lora_layers(adapted).items()}
+    write_adapter(tmp_path, Adapter(factors, 3, 7), base="somewhere")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
     ids = torch.arange(15).view(3, 5)
     plain = base.encode(ids)
@@ -148,7 +148,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     save_file(dict(base.state_dict()), tmp_path / "model.safetensors")
     adapter = LoraLinear(base["map"], 3, alpha=7)  # type: ignore[arg-type]
     nn.init.normal_(adapter.up)
-    write_adapter(tmp_path / "adapter", {"map": adapter}, base="here")
+    write_adapter(tmp_path / "adapter", Adapter({"map": (adapter.down, adapter.up)}, 3, 7), base="here")
     merged = merge_adapter(open_weights(tmp_path), tmp_path / "adapter")
     for name, tensor in adapter.state_dict().items():
         assert torch.equal(merged.tensor(f"map.{name}"), tensor)
