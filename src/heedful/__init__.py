@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from heedful.checkpoint import load_model
     from heedful.evaluation import Evaluation, evaluate
+    from heedful.families import load_model
     from heedful.tasks import Classification, TextClassifier, load
     from heedful.training import Run, train
 
@@ -23,7 +23,7 @@ _HOMES = {
     "TextClassifier": "heedful.tasks",
     "evaluate": "heedful.evaluation",
     "load": "heedful.tasks",
-    "load_model": "heedful.checkpoint",
+    "load_model": "heedful.families",
     "train": "heedful.training",
 }
 

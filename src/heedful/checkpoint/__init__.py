@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from heedful.checkpoint.adapter import Adapter, merge_adapter, write_adapter
 from heedful.checkpoint.atomic import replace_files, write_text, writing
 from heedful.checkpoint.folder import (
     CONFIG_FILE,
     TASK_FILE,
-    load_model,
     read_config,
+    read_model,
     read_network,
     read_spec,
     save_folder,
@@ -21,22 +22,25 @@ from heedful.checkpoint.weights import assign_weights, save_weights, write_weigh
 __all__ = [
     "CONFIG_FILE",
     "TASK_FILE",
+    "Adapter",
     "Located",
     "StoredWeights",
     "TensorInfo",
     "assign_weights",
     "inside",
-    "load_model",
     "locate",
+    "merge_adapter",
     "open_weights",
     "parse_json",
     "read_config",
     "read_json",
+    "read_model",
     "read_network",
     "read_spec",
     "replace_files",
     "save_folder",
     "save_weights",
+    "write_adapter",
     "write_text",
     "write_weights",
     "writing",

@@ -87,7 +87,7 @@ def read_network(folder: Path, network: nn.Module) -> None:
     assign_weights(network, {name: stored.tensor(name) for name in stored}, source=str(folder))
 
 
-def load_model(folder: str | Path) -> Transformer:
+def read_model(folder: str | Path) -> Transformer:
     """The bare Transformer of a model folder, in evaluation mode; the head of its job is left out.
 
     Raises:

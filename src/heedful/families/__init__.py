@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from heedful.families.config import ConfigReader
+from heedful.families.export import to_upstream
 from heedful.families.family import Classifier, Family, LanguageModel
-from heedful.families.pretrained import Pretrained, find_family, read_pretrained
+from heedful.families.pretrained import Pretrained, find_family, load_model, read_pretrained
 from heedful.families.registry import FAMILIES
 
 __all__ = [
     "FAMILIES",
     "Classifier",
+    "ConfigReader",
     "Family",
     "LanguageModel",
     "Pretrained",
     "find_family",
+    "load_model",
     "read_pretrained",
+    "to_upstream",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heedful.checkpoint.rules import Drop, Rule, Rules
 from heedful.families.config import ConfigReader
-from heedful.families.family import Classifier, Family, LanguageModel
+from heedful.families.family import Classifier, Family, LanguageModel, always
 from heedful.model import (
     ClassificationHeadSpec,
     EmbeddingSpec,
@@ -90,6 +90,13 @@ def masked_output(config: ConfigReader) -> OutputSpec:
     )
 
 
+def output_bias(spec: TransformerSpec, tied: str, untied: str) -> Rules:
+    """The output's bias bears two names where the output is tied; where it is not, the first is never added."""
+    if spec.output is not None and not spec.output.tied:
+        return (Rule(untied, "output.bias"), Drop(tied, "upstream adds it only where the output is tied"))
+    return (Rule(tied, "output.bias", also=(untied,)),)
+
+
 def _head(config: ConfigReader, num_labels: int) -> ClassificationHeadSpec:
     return ClassificationHeadSpec(
         num_labels=num_labels,
@@ -103,21 +110,21 @@ BERT = Family(
     model_type="bert",
     architecture="BertModel",
     spec=_spec,
-    rules=lambda _: (*EMBEDDING_RULES, *LAYER_RULES, Rule("pooler.dense.*", "head.dense.*")),
+    rules=always(*EMBEDDING_RULES, *LAYER_RULES, Rule("pooler.dense.*", "head.dense.*")),
     language_model=LanguageModel(
         "BertForMaskedLM",
         masked_output,
-        (
+        lambda spec: (
             Rule("cls.predictions.transform.dense.*", "output.transform.dense.*"),
             Rule("cls.predictions.transform.LayerNorm.*", "output.transform.norm.*"),
             Rule("cls.predictions.decoder.weight", "output.weight"),
-            Rule("cls.predictions.bias", "output.bias", also=("cls.predictions.decoder.bias",)),
+            *output_bias(spec, "cls.predictions.bias", "cls.predictions.decoder.bias"),
             Drop("cls.seq_relationship.*", "predicts whether one text follows another, which no job needs"),
         ),
         prefix="bert.",
     ),
     classifier=Classifier(
-        "BertForSequenceClassification", _head, (Rule("classifier.*", "head.output.*"),), prefix="bert."
+        "BertForSequenceClassification", _head, always(Rule("classifier.*", "head.output.*")), prefix="bert."
     ),
     refused=("is_decoder", "add_cross_attention", "position_embedding_type: relative_key"),
 )

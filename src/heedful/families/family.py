@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from heedful.checkpoint.rules import Rules
+from heedful.checkpoint.rules import Drop, Rule, Rules
 from heedful.families.config import ConfigReader
 from heedful.model import ClassificationHeadSpec, OutputSpec, TransformerSpec
+
+RulesOf = Callable[[TransformerSpec], Rules]
+"""The rules for the weights of a model."""
+
+
+def always(*rules: Rule | Drop) -> RulesOf:
+    """The same rules for every model."""
+    return lambda _: rules
 
 
 @dataclass(frozen=True)
@@ -17,7 +25,7 @@ class LanguageModel:
     architecture: str
     """Upstream's class, which ``architectures`` names."""
     spec: Callable[[ConfigReader], OutputSpec]
-    rules: Rules = ()
+    rules: RulesOf
     prefix: str = ""
     """What upstream puts before the names of the base model's weights in this architecture."""
 
@@ -29,7 +37,7 @@ class Classifier:
     architecture: str
     spec: Callable[[ConfigReader, int], ClassificationHeadSpec]
     """From the config and the number of labels."""
-    rules: Rules = ()
+    rules: RulesOf
     """Our names in them begin with ``head.``."""
     prefix: str = ""
 
@@ -48,7 +56,7 @@ class Family:
     """Upstream's class of the bare model."""
     spec: Callable[[ConfigReader], TransformerSpec]
     """The model without its output."""
-    rules: Callable[[TransformerSpec], Rules]
+    rules: RulesOf
     language_model: LanguageModel | None = None
     classifier: Classifier | None = None
     ignored: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heedful.checkpoint.rules import Drop, Rule, Rules
 from heedful.families.config import ConfigReader
-from heedful.families.family import Classifier, Family, LanguageModel
+from heedful.families.family import Classifier, Family, LanguageModel, always
 from heedful.families.rotary import read_rotary
 from heedful.model import (
     ClassificationHeadSpec,
@@ -88,14 +88,14 @@ LLAMA = Family(
     model_type="llama",
     architecture="LlamaModel",
     spec=_spec,
-    rules=lambda _: RULES,
+    rules=always(*RULES),
     language_model=LanguageModel(
-        "LlamaForCausalLM", untied_output, (Rule("lm_head.weight", "output.weight"),), prefix="model."
+        "LlamaForCausalLM", untied_output, always(Rule("lm_head.weight", "output.weight")), prefix="model."
     ),
     classifier=Classifier(
         "LlamaForSequenceClassification",
         last_token_head,
-        (Rule("score.weight", "head.output.weight"),),
+        always(Rule("score.weight", "head.output.weight")),
         prefix="model.",
     ),
     ignored={"pretraining_tp": "how upstream slices its matrices; the numbers are the same"},

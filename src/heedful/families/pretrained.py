@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from heedful.checkpoint import CONFIG_FILE, Located, StoredWeights, locate, open_weights, read_json
+from heedful.checkpoint import CONFIG_FILE, Located, StoredWeights, locate, open_weights, read_json, read_model
 from heedful.checkpoint.rules import Rules, Step, plan, their_names
 from heedful.data import LabelKind
 from heedful.errors import CheckpointError
@@ -96,30 +96,32 @@ class Pretrained:
         kept = [
             name for name in head.state_dict() if not name.startswith("output.") and HEAD_PREFIX + name in self.steps
         ]
-        state = {name: self._read(HEAD_PREFIX + name) for name in kept}
-        head.load_state_dict(state, strict=False)
+        state = self._gather(HEAD_PREFIX + name for name in kept)
+        head.load_state_dict({name.removeprefix(HEAD_PREFIX): tensor for name, tensor in state.items()}, strict=False)
         return head, tuple(kept)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors of ours that the checkpoint holds, those of the head with ``head.`` before their names."""
+        return self._gather(self.steps)
+
     def _load(self, module: nn.Module, dtype: torch.dtype | None, *, prefix: str) -> None:
-        read: dict[tuple[str, ...], Mapping[str, Tensor]] = {}
-        state: dict[str, Tensor] = {}
-        for name in module.state_dict():
-            step = self.steps[prefix + name]
-            if step.stored not in read:
-                read[step.stored] = dict(zip(step.ours, self._read_step(step), strict=True))
-            state[name] = read[step.stored][self._target(prefix + name, step)]
+        state = self._gather(prefix + name for name in module.state_dict())
         kinds = {tensor.dtype for tensor in state.values()}
         wanted = dtype or (kinds.pop() if len(kinds) == 1 else torch.float32)
-        module.load_state_dict({name: tensor.to(wanted) for name, tensor in state.items()}, assign=True)
+        ready = {name.removeprefix(prefix): tensor.to(wanted) for name, tensor in state.items()}
+        module.load_state_dict(ready, assign=True)
 
-    def _read(self, name: str) -> Tensor:
-        step = self.steps[name]
-        return dict(zip(step.ours, self._read_step(step), strict=True))[self._target(name, step)]
-
-    @staticmethod
-    def _target(name: str, step: Step) -> str:
-        """What the step calls our tensor: a tied output may be all that is stored of the token table."""
-        return name if name in step.ours else OUTPUT_WEIGHT
+    def _gather(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """Tensors of ours by name; one of theirs that holds several is read once."""
+        read: dict[tuple[str, ...], dict[str, Tensor]] = {}
+        gathered: dict[str, Tensor] = {}
+        for name in names:
+            step = self.steps[name]
+            if step.stored not in read:
+                read[step.stored] = dict(zip(step.ours, self._read_step(step), strict=True))
+            # A tied output may be all that is stored of the token table.
+            gathered[name] = read[step.stored][name if name in step.ours else OUTPUT_WEIGHT]
+        return gathered
 
     def _read_step(self, step: Step) -> tuple[Tensor, ...]:
         first, *others = (self.weights.tensor(name) for name in step.stored)
@@ -148,6 +150,30 @@ def read_pretrained(source: str | Path, *, revision: str | None = None, allow_pi
     config = read_json(located.folder / CONFIG_FILE)
     weights = open_weights(located.folder, allow_pickle=allow_pickle)
     return understand(located, config, weights, find_family(config, name=str(located.folder / CONFIG_FILE)))
+
+
+def load_model(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    allow_pickle: bool = False,
+    dtype: torch.dtype | None = None,
+) -> Transformer:
+    """The bare Transformer of a run of ours or of a foreign checkpoint, in evaluation mode.
+
+    Args:
+        source: a folder, or ``owner/name`` of the Hub.
+        revision: branch, tag or commit of the Hub.
+        allow_pickle: read ``pytorch_model.bin`` where there are no safetensors.
+        dtype: of the weights; as stored unless given.
+
+    Raises:
+        CheckpointError: as :func:`read_pretrained`.
+    """
+    located = locate(source, revision=revision, allow_pickle=allow_pickle)
+    if "format_version" in read_json(located.folder / CONFIG_FILE):
+        return read_model(located.folder).to(dtype=dtype)
+    return read_pretrained(located.folder, allow_pickle=allow_pickle).load_model(dtype=dtype)
 
 
 def find_family(config: Mapping[str, Any], *, name: str) -> Family:
@@ -242,10 +268,10 @@ def _rules(family: Family, spec: TransformerSpec, config: Mapping[str, Any]) -> 
     """Those of the classification head count where the config's architecture may have one."""
     rules = family.rules(spec)
     if family.language_model is not None:
-        rules = (*rules, *family.language_model.rules)
+        rules = (*rules, *family.language_model.rules(spec))
     architectures = config.get("architectures") or []
     if family.classifier is not None and (not architectures or family.classifier.architecture in architectures):
-        rules = (*rules, *family.classifier.rules)
+        rules = (*rules, *family.classifier.rules(spec))
     return rules
 
 

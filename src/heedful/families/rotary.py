@@ -47,8 +47,10 @@ def read_rotary(config: ConfigReader, *, base: float, head_dim: int, layer_type:
             high_frequency_factor=parameters.number("high_freq_factor", low=1e-6, high=1e6),
             original_max_positions=original,
         )
-    # "dynamic" changes nothing up to max_position_embeddings; beyond them it would make the answer for a text
-    # depend on the longest one beside it, so longer texts are refused.
+    elif kind == "dynamic":
+        # It changes nothing up to max_position_embeddings. Beyond them it would make the answer for a text depend
+        # on the longest one beside it, so longer texts are refused, and the factor is read for form's sake.
+        parameters.number("factor", low=1.0, high=1e6)
     return _rotary(theta, fraction, head_dim, max_positions=longest, scaling=scaling)
 
 

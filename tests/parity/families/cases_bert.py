@@ -1,0 +1,38 @@
+"""BERT."""
+
+from __future__ import annotations
+
+from tests.parity.families.harness import Case
+
+CASES = (
+    Case(
+        "bert",
+        {
+            "vocab_size": 53,
+            "hidden_size": 24,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "intermediate_size": 40,
+            "max_position_embeddings": 17,
+        },
+    ),
+    Case(
+        "bert",
+        {
+            "vocab_size": 31,
+            "hidden_size": 30,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 3,
+            "intermediate_size": 17,
+            "max_position_embeddings": 9,
+            "type_vocab_size": 3,
+            "hidden_act": "gelu_new",
+            "layer_norm_eps": 1e-3,
+            "tie_word_embeddings": False,
+            "hidden_dropout_prob": 0.2,
+            "attention_probs_dropout_prob": 0.3,
+            "classifier_dropout": 0.4,
+        },
+        name="options",
+    ),
+)
