@@ -18,8 +18,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from pydantic.fields import FieldInfo
 
-from heedful.model import PRESETS
+from heedful.model import PRESETS, TransformerSpec, UniformSpec
 from heedful.settings import Settings
+from heedful.tasks import CheckpointSource, ModuleSource, SpecSource
 from heedful.training import Recipe
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "recipe.md"
@@ -49,8 +50,47 @@ SECTIONS = {
     "training": "`training`: how it learns",
 }
 
+SPEC_EXAMPLE = """\
+model:
+  spec:
+    vocabulary_size: 3000
+    d_model: 192
+    encoder:
+      embeddings:
+        positions:
+          kind: sinusoidal
+      layers:
+        - self_attention: {num_heads: 4, head_dim: 48}
+          feed_forward: {d_ff: 768, activation: gelu}
+        - self_attention: {num_heads: 2, head_dim: 96, window: 8}
+      norm:
+        kind: rms
+"""
+
+MODEL_TEXT = """\
+The section has one of four forms; the keys of one do not go with those of another.
+"""
+
+MODEL_FORMS: dict[type[Settings], tuple[str, str]] = {
+    UniformSpec: ("Layers that are all alike", "The usual form, for a model that learns from nothing.\n"),
+    CheckpointSource: (
+        "A checkpoint",
+        "A model that was trained before, with its tokenizer: the section `tokenizer` is left out. The head is new,\n"
+        "unless the labels are those that the checkpoint knows.\n",
+    ),
+    SpecSource: (
+        "A tree, written out",
+        "Every layer for itself: layers may differ. The vocabulary is as large as the tokenizer's, or larger.\n\n"
+        f"```yaml\n{SPEC_EXAMPLE}```\n",
+    ),
+    ModuleSource: (
+        "A module of your own",
+        "[Your own model](../tutorials/your-own-model.md) shows one.\n",
+    ),
+}
+
 PRESETS_TEXT = """
-### Presets
+#### Presets
 
 `model.preset` names a set of the keys above; keys given beside it win. `tiny` and `small` train on two processor cores;
 `base` and `big` are those of the paper (Vaswani et al. 2017, Table 3). Keys that are not shown keep their defaults.
@@ -77,19 +117,39 @@ class Key:
 
 
 def keys(model: type[Settings], prefix: str = "") -> Iterator[Key]:
-    """Every key of ``model``, those of the groups in it at their dotted paths."""
+    """Every key of ``model``, those of the groups in it at their dotted paths; of the tree of specs, its root."""
     for name, field in model.model_fields.items():
         path = f"{prefix}{name}"
-        if (group := _group(field)) is None or group is not field.annotation:
-            yield Key(path, _kind(field), _default(field), _meaning(field))
-        if group is not None:
+        groups = [group for group in _groups(field.annotation) if group not in TREE]
+        if not groups or type(None) in get_args(field.annotation):
+            yield _key(path, field)
+        for group in groups:
             yield from keys(group, f"{path}.")
 
 
-def _group(field: FieldInfo) -> type[Settings] | None:
-    """The group of keys that a field holds, also where there may be none."""
-    kinds = (field.annotation, *get_args(field.annotation))
-    return next((kind for kind in kinds if inspect.isclass(kind) and issubclass(kind, Settings)), None)
+def _key(path: str, field: FieldInfo) -> Key:
+    return Key(path, _kind(field), _default(field), _meaning(field))
+
+
+def _groups(annotation: Any) -> Iterator[type[Settings]]:
+    """The groups of keys that a field may hold."""
+    if inspect.isclass(annotation) and issubclass(annotation, Settings):
+        yield annotation
+    for member in get_args(annotation):
+        yield from _groups(member)
+
+
+def _tree(root: type[Settings]) -> dict[type[Settings], None]:
+    """``root`` and all groups in it, from the top down, each once."""
+    found, waiting = {root: None}, [root]
+    for group in waiting:
+        inner = [part for field in group.model_fields.values() for part in _groups(field.annotation)]
+        waiting += [part for part in dict.fromkeys(inner) if part not in found]
+        found.update(dict.fromkeys(inner))
+    return found
+
+
+TREE = _tree(TransformerSpec)
 
 
 def page() -> str:
@@ -98,10 +158,25 @@ def page() -> str:
     parts = [INTRODUCTION]
     for section, title in SECTIONS.items():
         parts.append(f"\n## {title}\n\n")
-        parts.append(_table(key for key in found if _section(key.path) == section))
         if section == "model":
-            parts += [PRESETS_TEXT, "\n", _presets_table()]
+            parts += _model_parts()
+        else:
+            parts.append(_table(key for key in found if _section(key.path) == section))
     return "".join(parts)
+
+
+def _model_parts() -> Iterator[str]:
+    """The forms of the model, each with its keys."""
+    yield MODEL_TEXT
+    for form, (title, text) in MODEL_FORMS.items():
+        yield f"\n### {title}\n\n{text}\n"
+        yield _table(keys(form, "model."))
+        if form is SpecSource:
+            for group in TREE:
+                yield f"\n#### `{group.__name__}`\n\n{inspect.getdoc(group)}\n\n"
+                yield _table(_key(name, field) for name, field in group.model_fields.items())
+        if form is UniformSpec:
+            yield f"{PRESETS_TEXT}\n{_presets_table()}"
 
 
 def _section(path: str) -> str:
@@ -110,7 +185,9 @@ def _section(path: str) -> str:
 
 def _table(rows: Iterator[Key]) -> str:
     lines = ["| key | meaning, type and default |", "|---|---|"]
-    lines += [f"| `{key.path}` | {key.meaning}<br>*{key.kind}; {key.default}* |" for key in rows]
+    lines += [
+        f"| `{key.path}` | {key.meaning}{'<br>' * bool(key.meaning)}*{key.kind}; {key.default}* |" for key in rows
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -139,6 +216,8 @@ def _kind(field: FieldInfo) -> str:
 
 def _type_name(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is dict:
+        return "keys with values"
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(_type_name(member) for member in arguments))
     if origin is Literal:
@@ -154,11 +233,15 @@ def _type_name(annotation: Any) -> str:
 def _class_name(kind: type) -> str:
     if issubclass(kind, Enum):
         return " or ".join(f"`{member.value}`" for member in kind)
+    if kind in TREE:
+        return f"`{kind.__name__}`"
     return "the keys below" if issubclass(kind, Settings) else _NAMES[kind]
 
 
 def _default(field: FieldInfo) -> str:
-    return "required" if field.is_required() else f"default `{_yaml(field.get_default())}`"
+    if field.is_required():
+        return "required"
+    return f"default `{_yaml(field.get_default(call_default_factory=True, validated_data={}))}`"
 
 
 def _yaml(value: Any) -> str:
@@ -168,6 +251,8 @@ def _yaml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return f"[{', '.join(_yaml(member) for member in value)}]"
+    if isinstance(value, Settings):
+        return f"{{{', '.join(f'{name}: {_yaml(part)}' for name, part in value)}}}"
     return "null" if value is None else str(value)
 
 

@@ -19,6 +19,7 @@ from tools.mkdocs_math import on_page_content
 
 import heedful
 from heedful.cli.main import app
+from heedful.tasks import SpecSource
 from heedful.training import Recipe, parse_overrides, read_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +114,13 @@ def test_keys_of_recipes_that_are_shown_exist(page: Path) -> None:
     shown = [key for key in told if key.partition(".")[0] in SECTIONS and re.search(rf"`{key}[=:]", text)]
     for block in blocks(page, "yaml"):
         shown += dotted(yaml.safe_load(block))
-    assert set(shown) <= KEYS
+    assert {key for key in shown if not key.startswith("model.spec.")} <= KEYS
+
+
+def test_the_tree_that_the_recipe_reference_shows_is_a_model() -> None:
+    (section,) = [yaml.safe_load(block)["model"] for block in blocks(recipe_reference.PAGE, "yaml")]
+    recipe = read_recipe("helpdesk", {"model": None, **{f"model.{key}": value for key, value in section.items()}})
+    assert isinstance(recipe.model, SpecSource)
 
 
 @pytest.mark.parametrize("page", [ROOT / "docs/tutorials/first-classifier.md", ROOT / "docs/zh/first-classifier.md"])

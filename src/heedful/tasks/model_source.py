@@ -28,7 +28,7 @@ class CheckpointSource(Settings):
 class SpecSource(Settings):
     """An architecture written out as a tree, with fresh weights."""
 
-    spec: TransformerSpec
+    spec: TransformerSpec = Field(description="the whole model")
 
 
 class ModuleSource(Settings):

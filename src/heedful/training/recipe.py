@@ -51,7 +51,9 @@ class Recipe(Settings):
 
     task: TaskSettings
     data: DataSettings
-    tokenizer: TokenizerSettings | None = Field(description="of a model that starts from a checkpoint: null")
+    tokenizer: TokenizerSettings | None = Field(
+        description="left out if `model.checkpoint` is given: it brings its own"
+    )
     model: ModelSource
     training: TrainingSettings = TrainingSettings()
     output: Place = Field(min_length=1, description="folder of the run")
