@@ -40,11 +40,13 @@ def parse_json(content: bytes, *, name: str) -> dict[str, Any]:
         name: what the object is called in messages, such as the path of its file.
 
     Raises:
-        CheckpointError: it is too deep, holds a key twice, or is no JSON object.
+        CheckpointError: it is too deep, holds a key twice or what is no Unicode, or is no JSON object.
     """
     try:
         _check_depth(content)
         data = json.loads(content.decode("utf-8"), object_pairs_hook=_every_key_once)
+        if rb"\ud" in content.lower():
+            json.dumps(data, ensure_ascii=False).encode("utf-8")  # half of a surrogate pair is no text
     except ValueError as error:
         raise CheckpointError(
             f"{name} is not valid JSON: {error}", remedy="Take an intact copy of the file, or save the model again."
