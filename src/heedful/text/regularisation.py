@@ -45,11 +45,13 @@ class SubwordSampler:
         self._ids = backend.get_vocab()
         self._segment: Segment = _SEGMENTERS[model["type"]](model)
 
-    def encode(self, text: str, pair: str | None, dropout: float, random: Random) -> hf.Encoding:
-        """Tokenize a text, or a pair of texts, special tokens included."""
+    def encode(
+        self, text: str, pair: str | None, dropout: float, random: Random, *, special: bool = True
+    ) -> hf.Encoding:
+        """Tokenize a text, or a pair of texts, with special tokens unless told otherwise."""
         first = self._encode_one(text, dropout, random)
         second = None if pair is None else self._encode_one(pair, dropout, random)
-        return self._backend.post_process(first, second)
+        return self._backend.post_process(first, second, special)
 
     def _encode_one(self, text: str, dropout: float, random: Random) -> hf.Encoding:
         words = hf.PreTokenizedString(text)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import tokenizers as hf
-
-from heedful.errors import CheckpointError, DataError, RequestError
+from heedful.errors import DataError, RequestError, UnsupportedError
+from heedful.settings import nearest
 from heedful.text.encoding import Encoding, is_unicode
+from heedful.text.files import library_errors, read_json
+from heedful.text.folder import CHAT_TEMPLATE_FILE, CONFIG_FILE, OWN_KEY
+from heedful.text.loading import Language, LoadedTokenizer, load_tokenizer
 from heedful.text.regularisation import SubwordSampler
 from heedful.text.settings import TokenizerSettings
 from heedful.text.training import ROLES, train_backend
-
-TOKENIZER_FILE = "tokenizer.json"
-CONFIG_FILE = "tokenizer_config.json"
+from heedful.text.vocabularies import Side
 
 
 @dataclass(frozen=True)
@@ -37,21 +36,20 @@ class SpecialTokens:
 
 
 class Tokenizer:
-    """A trained tokenizer and its special tokens.
+    """A tokenizer and its special tokens.
 
-    A text becomes ``<s> … </s>``, a pair ``<s> … </s> … </s>``. What looks like a special token inside a text is
-    read as text: nobody who writes a text can put a special token into it.
+    One of ours makes ``<s> … </s>`` of a text and ``<s> … </s> … </s>`` of a pair; others have their families'
+    templates. What looks like a special token inside a text is read as text: nobody who writes a text can put a
+    special token into it.
     """
 
-    def __init__(self, backend: hf.Tokenizer, roles: Mapping[str, str]) -> None:
-        """
-        Args:
-            backend: a tokenizer of the ``tokenizers`` library.
-            roles: role, a field of :class:`SpecialTokens`, to special token.
-        """
-        backend.encode_special_tokens = True
-        self._backend = backend
-        self.special = SpecialTokens(**{role: backend.token_to_id(token) for role, token in roles.items()})
+    def __init__(self, loaded: LoadedTokenizer) -> None:
+        loaded.backend.encode_special_tokens = True
+        self._backend = loaded.backend
+        self._loaded = loaded
+        ids = {role: loaded.backend.token_to_id(token) for role, token in loaded.roles.items()}
+        self.special = SpecialTokens(**ids)
+        self._roles = {role: token for role, token in loaded.roles.items() if ids[role] is not None}
 
     @classmethod
     def train(cls, texts: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
@@ -59,66 +57,97 @@ class Tokenizer:
 
         Distinct words are held in memory.
         """
-        return cls(train_backend(texts, settings), ROLES)
+        return cls(LoadedTokenizer(train_backend(texts, settings), ROLES))
 
     @classmethod
-    def load(cls, path: str | Path) -> Tokenizer:
-        """Load a ``tokenizer.json`` or the folder of one; ``tokenizer_config.json`` beside it says the roles.
+    def load(cls, path: str | Path, *, side: Side | str = Side.SOURCE) -> Tokenizer:
+        """Load the tokenizer of a folder, ours or of any known family, or a ``tokenizer.json``.
+
+        Where a folder has only the files that came before ``tokenizer.json``, an equivalent tokenizer is built.
+
+        Args:
+            side: of a translation; the same for most families, but Marian's two sides differ.
 
         Raises:
             CheckpointError: a file is missing, or is not what its name says.
         """
-        file = Path(path) / TOKENIZER_FILE if Path(path).is_dir() else Path(path)
-        if not file.is_file():
-            raise CheckpointError(
-                f"there is no tokenizer at {file}", remedy=f"Give a {TOKENIZER_FILE}, or the folder of one."
-            )
-        try:
-            backend = hf.Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises nothing more special
-            raise CheckpointError(
-                f"{file} is not a tokenizer of the tokenizers library: {error}",
-                remedy="Save the tokenizer again, or take an intact copy of the file.",
-            ) from error
-        return cls(backend, _read_roles(file.with_name(CONFIG_FILE)))
+        return cls(load_tokenizer(Path(path), Side(side)))
 
-    def save(self, folder: str | Path) -> None:
-        """Write ``tokenizer.json`` and ``tokenizer_config.json`` into a folder that exists."""
-        folder = Path(folder)
-        roles = {role: token_id for role, token_id in asdict(self.special).items() if token_id is not None}
+    def save(self, folder: str | Path, *, side: Side | str = Side.SOURCE) -> None:
+        """Write ``tokenizer.json``, ``tokenizer_config.json`` and maybe a chat template into a folder that exists.
+
+        The other side of a translation goes into the same folder, as ``target_tokenizer.json``.
+        """
+        folder, file = Path(folder), Side(side).file
+        loaded = self._loaded
+        known = {} if loaded.known is None else {file: loaded.known}
+        if (folder / CONFIG_FILE).is_file():  # of the other side
+            known |= read_json(folder / CONFIG_FILE).get(OWN_KEY, {}).get("known", {})
+        own = {"hints": loaded.hints, "prefixes": dict(loaded.prefixes), "known": known}
+        own = {key: value for key, value in own.items() if value}
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "clean_up_tokenization_spaces": False,
             "split_special_tokens": True,
-            **{f"{role}_token": self._backend.id_to_token(token_id) for role, token_id in roles.items()},
+            **{f"{role}_token": token for role, token in self._roles.items()},
+            **({OWN_KEY: own} if own else {}),
         }
-        (folder / TOKENIZER_FILE).write_text(self._backend.to_str(pretty=True), encoding="utf-8")
+        (folder / file).write_text(self._backend.to_str(pretty=True), encoding="utf-8")
         (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        if loaded.chat_template is not None:
+            (folder / CHAT_TEMPLATE_FILE).write_text(loaded.chat_template, encoding="utf-8")
 
     @property
     def vocabulary_size(self) -> int:
-        """V, number of tokens, special ones included."""
-        return int(self._backend.get_vocab_size())
+        """V, rows that an embedding of all tokens needs, special ones included."""
+        return self._loaded.known or max(self._backend.get_vocab().values(), default=-1) + 1
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that a multilingual family knows."""
+        return tuple(self._loaded.languages)
+
+    @property
+    def prefixes(self) -> Mapping[str, str]:
+        """Task to what the family wants in front of a text of that task, such as ``summarize: ``."""
+        return self._loaded.prefixes
+
+    def target_start(self, language: str) -> int:
+        """Id of the token that a translation into ``language`` starts with.
+
+        Raises:
+            RequestError: the tokenizer does not know the language.
+        """
+        return self._language(language).start
 
     def encode_batch(
         self,
         texts: Sequence[str],
         pairs: Sequence[str] | None = None,
         *,
+        language: str | None = None,
         dropout: float = 0.0,
         seeds: Sequence[int] | None = None,
     ) -> list[Encoding]:
         """Tokenize texts, or pairs of a text and the one beside it in ``pairs``.
 
         Args:
+            language: of the texts, one of :attr:`languages`; for a Marian model of several languages, of their
+                translations. What the family holds for usual if not given.
             dropout: subword regularisation for training, see :mod:`heedful.text.regularisation`: the probability
                 that a longer piece is not used where it could be.
             seeds: one a text, for what is dropped; the same seed gives the same tokens. 0, 1, … if not given.
 
         Raises:
             DataError: a text is no valid Unicode.
-            UnsupportedError: ``dropout`` is above 0 and the tokenizer has one way only to write a text.
+            UnsupportedError: ``dropout`` is above 0 and the tokenizer has one way only to write a text; or pairs
+                should have a language.
+            RequestError: the tokenizer does not know the language.
+            CheckpointError: the tokenizer's own files make it fail on these texts.
         """
+        marks = None if language is None else self._language(language)
+        if marks is not None and pairs is not None:
+            raise UnsupportedError("a pair of texts has no language", remedy="Leave out the language, or the pairs.")
         if not 0 <= dropout < 1:
             raise RequestError(f"a dropout of {dropout} is no probability below 1")
         if not all(is_unicode(text) for text in (*texts, *(pairs or ()))):
@@ -126,30 +155,47 @@ class Tokenizer:
                 "a text holds half of a surrogate pair, which is no character",
                 remedy="Decode the text properly, or take such characters out.",
             )
-        if dropout:
-            rows = zip(texts, pairs or repeat(None, len(texts)), seeds or range(len(texts)), strict=True)
-            encodings = [self._sampler.encode(text, pair, dropout, Random(seed)) for text, pair, seed in rows]
-        else:
-            encodings = self._backend.encode_batch(list(texts if pairs is None else zip(texts, pairs, strict=True)))
-        return [Encoding.of(encoding) for encoding in encodings]
+        with library_errors("the tokenizer"):
+            encodings = self._encode(texts, pairs, dropout, seeds, special=marks is None)
+        if marks is not None:
+            encodings = [encoding.between(marks.before, marks.after) for encoding in encodings]
+        return encodings
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """The text of ``ids``, without special tokens, the unknown one among them, unless told otherwise."""
-        return str(self._backend.decode(list(ids), skip_special_tokens=skip_special))
+        with library_errors("the tokenizer"):
+            return str(self._backend.decode(list(ids), skip_special_tokens=skip_special))
+
+    def _encode(
+        self,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None,
+        dropout: float,
+        seeds: Sequence[int] | None,
+        *,
+        special: bool,
+    ) -> list[Encoding]:
+        if dropout:
+            rows = zip(texts, pairs or repeat(None, len(texts)), seeds or range(len(texts)), strict=True)
+            raw = [
+                self._sampler.encode(text, pair, dropout, Random(seed), special=special) for text, pair, seed in rows
+            ]
+        else:
+            given = list(texts if pairs is None else zip(texts, pairs, strict=True))
+            raw = self._backend.encode_batch(given, add_special_tokens=special)
+        encodings = [Encoding.of(encoding) for encoding in raw]
+        known = self._loaded.known
+        if known is not None:
+            for encoding in encodings:
+                encoding.ids[:] = [token if token < known else self.special.unk or 0 for token in encoding.ids]
+        return encodings
+
+    def _language(self, code: str) -> Language:
+        if code not in self._loaded.languages:
+            hint = nearest(code, self.languages) if self.languages else "it knows none"
+            raise RequestError(f"the tokenizer does not know the language {code!a:.80}; {hint}")
+        return self._loaded.languages[code]
 
     @cached_property
     def _sampler(self) -> SubwordSampler:
         return SubwordSampler(self._backend)
-
-
-def _read_roles(file: Path) -> dict[str, str]:
-    """The special tokens that a ``tokenizer_config.json`` names, by role; none where there is no such file."""
-    if not file.is_file():
-        return {}
-    try:
-        config: Any = json.loads(file.read_text(encoding="utf-8"))
-        named = {field.name: config.get(f"{field.name}_token") for field in fields(SpecialTokens)}
-    except (ValueError, AttributeError) as error:
-        raise CheckpointError(f"{file} is not a JSON object: {error}") from error
-    tokens = {role: token["content"] if isinstance(token, dict) else token for role, token in named.items()}
-    return {role: token for role, token in tokens.items() if token}

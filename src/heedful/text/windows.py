@@ -108,7 +108,7 @@ def _windows(encoding: Encoding, room: int, overlap: int) -> tuple[Encoding, ...
 def _texts(encoding: Encoding) -> tuple[list[int], list[int]]:
     """Positions of the tokens of the first and of the second text."""
     positions: tuple[list[int], list[int]] = ([], [])
-    for position, (kind, special) in enumerate(zip(encoding.token_types, encoding.special, strict=True)):
-        if not special:
-            positions[kind].append(position)
+    for position, text in enumerate(encoding.texts):
+        if text is not None:
+            positions[text].append(position)
     return positions

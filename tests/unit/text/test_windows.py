@@ -22,8 +22,8 @@ def encoding(first: int, second: int | None = None) -> Encoding:
     if second is not None:
         ids += [*range(1000, 1000 + second), END]
         types += [1] * (second + 1)
-    special = [token in {START, END} for token in ids]
-    return Encoding(ids, types, [(token, token + 1) for token in ids], special)
+    texts = [None if token in {START, END} else kind for token, kind in zip(ids, types, strict=True)]
+    return Encoding(ids, types, [(token, token + 1) for token in ids], texts)
 
 
 @pytest.mark.parametrize("long_input", list(LongInput))
