@@ -209,12 +209,11 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
     return parse(AdapterConfig, known, name=str(file), error=CheckpointError)
 
 
-def write_adapter(folder: Path, adapter: Adapter, *, base: str, dropout: float = 0.0) -> None:
+def write_adapter(folder: Path, adapter: Adapter, *, base: str) -> None:
     """Write an adapter that PEFT reads; what was in ``folder`` stays whole until the new files are complete.
 
     Args:
         base: the checkpoint that it adapts, a folder or a Hub id.
-        dropout: of the adapters' inputs, for whoever trains on.
 
     Raises:
         JobError: the disk is full.
@@ -227,7 +226,7 @@ def write_adapter(folder: Path, adapter: Adapter, *, base: str, dropout: float =
         "inference_mode": True,
         "r": adapter.rank,
         "lora_alpha": adapter.alpha,
-        "lora_dropout": dropout,
+        "lora_dropout": 0.0,
         "use_rslora": False,
         "fan_in_fan_out": adapter.fan_in_fan_out,
         "bias": "none",

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from heedful.checkpoint import replace_files, write_text, writing
+from heedful.checkpoint import replace_files, write_adapter, write_text, writing
 from heedful.data import ExampleStore, read_examples
 from heedful.errors import DataError, OutputError, RecipeError
 from heedful.evaluation import Evaluation, measure
 from heedful.evaluation.plots import save_loss_curves
 from heedful.settings import nearest
 from heedful.tasks import CheckpointSource, ModuleSource, TextClassifier, create_classifier, load
+from heedful.training.adapters import adapter_of
 from heedful.training.interruption import stop_requests
 from heedful.training.log import METRICS_FILE, MetricsLog, read_records
 from heedful.training.progress import ProgressDisplay
@@ -29,6 +30,7 @@ from heedful.training.trainer import Observer, Trainer, TrainingState
 
 RECIPE_FILE = "recipe.yaml"
 LAST_FOLDER = "last"
+ADAPTER_FOLDER = "adapter"
 EVALUATION_FOLDER = "evaluation"
 CURVES_FILE = "loss_curves"
 
@@ -72,9 +74,11 @@ def train(recipe: str | Path | Mapping[str, Any], *, observers: Sequence[Observe
             validation=data.get("validation"),
             settings=resolved.training,
             seed=resolved.seed,
-            save=lambda which: task.save(folder if which == "best" else folder / LAST_FOLDER),
+            save=lambda which: _save(task, resolved, folder if which == "best" else folder / LAST_FOLDER),
             observers=(log, display, *observers),
         )
+        if resolved.training.lora is not None:
+            adapter_of(task)  # what cannot be written is refused now, not after hours
         _announce(display, task, data)
         write_text(folder / RECIPE_FILE, dump_recipe(_with_revision(resolved, task.revision)))
         _remove_findings(folder)
@@ -109,8 +113,9 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
 def _remove_findings(folder: Path) -> None:
     """Remove what an earlier run in ``folder`` found; its model stays until there is a new one."""
     with writing(folder):
-        if (folder / EVALUATION_FOLDER).exists():
-            shutil.rmtree(folder / EVALUATION_FOLDER)
+        for findings in (EVALUATION_FOLDER, ADAPTER_FOLDER, f"{LAST_FOLDER}/{ADAPTER_FOLDER}"):
+            if (folder / findings).exists():
+                shutil.rmtree(folder / findings)
         for picture in folder.glob(f"{CURVES_FILE}.*"):
             picture.unlink()
 
@@ -171,6 +176,13 @@ def _create(recipe: Recipe, data: Mapping[str, ExampleStore]) -> TextClassifier:
             remedy=nearest(chosen, task.metrics),
         )
     return task
+
+
+def _save(task: TextClassifier, recipe: Recipe, folder: Path) -> None:
+    """Save the model, and the adapters too where there is a checkpoint beside which they are worth something."""
+    task.save(folder)
+    if recipe.training.lora is not None and isinstance(recipe.model, CheckpointSource):
+        write_adapter(folder / ADAPTER_FOLDER, adapter_of(task), base=recipe.model.checkpoint)
 
 
 def _with_revision(recipe: Recipe, revision: str | None) -> Recipe:
