@@ -50,8 +50,8 @@ class PickleFile:
         _check_program(path, program)
         try:
             content = torch.load(path, weights_only=True, mmap=True, map_location="cpu")
-        except Exception as error:  # the library raises many kinds, and some of them bare
-            raise refused(path, f"PyTorch does not read it as tensors only: {error}") from error
+        except Exception as error:  # of any kind; their text advises to run the pickle's code
+            raise refused(path, f"PyTorch does not read it as tensors only ({type(error).__name__})") from error
         if not isinstance(content, dict):
             raise refused(path, f"it holds a {type(content).__name__}, not tensors by name")
         self.tensors: dict[str, Tensor] = {}
