@@ -67,7 +67,7 @@ REFUSED: Mapping[str, object] = {
 }
 """Keys of any family that must have this value, unless the family reads them."""
 
-_LARGEST = 2**31
+_LARGEST = 2**24
 
 
 class ConfigReader:

@@ -24,6 +24,7 @@ from heedful.settings import nearest
 TOKEN_TABLE = "token_embedding.weight"  # noqa: S105 - a name of ours
 OUTPUT_WEIGHT = "output.weight"
 HEAD_PREFIX = "head."
+OUTPUT_PREFIX = "output."
 HEAD_OUTPUT = "head.output.weight"
 MAX_FAULTS = 40
 
@@ -208,15 +209,24 @@ def understand(located: Located, config: Mapping[str, Any], weights: StoredWeigh
         raise _refusal(located, family, reader.faults)
 
     complete = spec.model_copy(update={"output": output})
+    num_layers = sum(len(stack.layers) for stack in (spec.encoder, spec.decoder) if stack is not None)
+    if num_layers > len(weights):  # before a module of each is made
+        raise _refusal(
+            located, family, [f"the config has {num_layers} layers, and the weights are {len(weights)} tensors"]
+        )
     rules = _rules(family, complete, config)
     found = plan(rules, weights, prefixes=family.prefixes)
     steps = {name: step for step in found.steps for name in step.ours}
-    if output is not None and _holds_output(complete, steps):
+    has_head = head is not None and HEAD_OUTPUT in steps
+    wanted = _wanted(complete, head if has_head else None)
+    own = [name for name in wanted if name.startswith(OUTPUT_PREFIX)]
+    if output is not None and (not own or any(name in steps for name in own)):
         spec = complete
         if output.tied:
             _tie(steps)
-    has_head = head is not None and HEAD_OUTPUT in steps
-    faults = _unfit(weights, steps, _wanted(spec, head if has_head else None), rules)
+    else:
+        wanted = {name: shape for name, shape in wanted.items() if name not in own}
+    faults = _unfit(weights, steps, wanted, rules)
     faults += [f"unexpected {name} {weights[name].shape}" for name in found.unexpected]
     if faults:
         raise _refusal(located, family, faults)
@@ -273,12 +283,6 @@ def _rules(family: Family, spec: TransformerSpec, config: Mapping[str, Any]) -> 
     if family.classifier is not None and (not architectures or family.classifier.architecture in architectures):
         rules = (*rules, *family.classifier.rules(spec))
     return rules
-
-
-def _holds_output(spec: TransformerSpec, steps: Mapping[str, Step]) -> bool:
-    """Whether the weights of the language-model head are there; all of them are checked later."""
-    own = [name for name in _wanted(spec, None) if name.startswith("output.")]
-    return not own or any(name in steps for name in own)
 
 
 def _tie(steps: dict[str, Step]) -> None:
