@@ -18,7 +18,7 @@ import torch
 from heedful.data import Columns, Example, ExampleStore
 from heedful.model import UniformSpec
 from heedful.tasks import ClassificationSettings, TextClassifier, create_classifier
-from heedful.text import TokenizerSettings
+from heedful.text import Tokenizer, TokenizerSettings
 from heedful.training import Run, train
 
 Row = dict[str, Any]
@@ -115,6 +115,26 @@ def run(tmp_path_factory: pytest.TempPathFactory, rows: tuple[Row, ...]) -> Run:
             "output": folder / "run",
         }
     )
+
+
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory: pytest.TempPathFactory, rows: tuple[Row, ...]) -> Path:
+    """A small BERT without a head as upstream saves it, with a tokenizer of ``rows``."""
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("bert")
+    tokenizer = Tokenizer.train([row["text"] for row in rows], TokenizerSettings.model_validate(TOKENIZER))
+    config = BertConfig(
+        vocab_size=tokenizer.vocabulary_size,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+    )
+    torch.manual_seed(1)
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save(folder)
+    return folder
 
 
 @pytest.fixture

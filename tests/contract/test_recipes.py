@@ -13,6 +13,7 @@ import yaml
 
 import heedful
 from heedful.errors import RecipeError
+from heedful.tasks import CheckpointSource
 from heedful.training import read_recipe, train
 
 FOLDER = Path(heedful.__file__).parent / "recipes"
@@ -22,7 +23,7 @@ Rows = tuple[dict[str, Any], ...]
 
 
 def test_all_recipes_are_shipped() -> None:
-    assert {"banking77", "clinc150", "tnews", "helpdesk"} <= set(RECIPES)
+    assert {"banking77", "clinc150", "tnews", "helpdesk", "banking77-minilm", "clinc150-minilm"} <= set(RECIPES)
 
 
 def content(name: str) -> dict[str, Any]:
@@ -80,8 +81,8 @@ def test_every_key_is_explained(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_it_trains(name: str, rows: Rows, tmp_path: Path, jsonl: Callable[..., Path]) -> None:
-    """Two steps of the recipe as it is, on stand-in data of its columns; the run then answers."""
+def test_it_trains(name: str, rows: Rows, tmp_path: Path, jsonl: Callable[..., Path], bert_folder: Path) -> None:
+    """Two steps of the recipe as it is, on stand-ins for its data and its checkpoint; the run then answers."""
     recipe = read_recipe(name)
     columns = recipe.data.columns
     examples = [{columns.text: row["text"], columns.label: row["label"]} for row in rows]
@@ -89,6 +90,8 @@ def test_it_trains(name: str, rows: Rows, tmp_path: Path, jsonl: Callable[..., P
         examples += [{columns.text: "today please", columns.label: recipe.task.out_of_scope}] * 3
     data = jsonl(examples)
     given: dict[str, Any] = dict.fromkeys(("data.train", "data.validation", "data.test"), data)
+    if isinstance(recipe.model, CheckpointSource):
+        given["model.checkpoint"] = bert_folder
     run = train(
         name, **given, training={"max_steps": 2, "threads": 1, "log_every": 1}, output=tmp_path / "run", overwrite=False
     )

@@ -12,7 +12,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import save_file
 from torch import nn
-from transformers import BertConfig, BertModel
+from transformers import BertModel
 
 import heedful
 from heedful.checkpoint import merge_adapter, open_weights, write_adapter
@@ -22,7 +22,6 @@ from heedful.families import Family
 from heedful.families.adapters import adapter_to_upstream
 from heedful.model import Transformer, TransformerSpec, UniformSpec, build
 from heedful.nn import lora_layers
-from heedful.text import Tokenizer, TokenizerSettings
 from heedful.training import TrainingSettings, train
 from heedful.training.tuning import prepare
 
@@ -88,28 +87,13 @@ def test_maps_stored_in_two_ways_are_refused() -> None:
         adapter_to_upstream(family(mixed), adapted_model("query", "key"))
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small BERT as upstream saves it, with a tokenizer."""
-    folder = tmp_path_factory.mktemp("bert")
-    settings = TokenizerSettings.model_validate({"kind": "wordpiece", "vocabulary_size": 120, "lowercase": True})
-    words = ["card swallowed pin transfer pending iban rain sunny wind cloudy please my the when why"] * 3
-    tokenizer = Tokenizer.train(words, settings)
-    torch.manual_seed(1)
-    sizes: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = BertConfig(vocab_size=tokenizer.vocabulary_size, intermediate_size=32, **sizes)
-    BertModel(config).save_pretrained(folder)
-    tokenizer.save(folder)
-    return folder
-
-
 def test_peft_gives_the_answers_of_the_run(
-    checkpoint: Path, recipe: Callable[..., dict[str, Any]], texts: list[str]
+    bert_folder: Path, recipe: Callable[..., dict[str, Any]], texts: list[str]
 ) -> None:
     given = recipe(training={"lora": {"rank": 2, "targets": ["query", "up"]}, "weight_average": 0.5, "epochs": 4})
     del given["tokenizer"]
-    run = train(given | {"model": {"checkpoint": str(checkpoint)}})
-    base: Any = BertModel.from_pretrained(checkpoint, add_pooling_layer=False)
+    run = train(given | {"model": {"checkpoint": str(bert_folder)}})
+    base: Any = BertModel.from_pretrained(bert_folder, add_pooling_layer=False)
     base.eval()
     ids = torch.arange(5, 25).view(2, 10)
     with torch.inference_mode():
@@ -119,14 +103,14 @@ def test_peft_gives_the_answers_of_the_run(
         ours = heedful.load(run.folder).model.encode(ids)
     assert torch.allclose(answers, ours, rtol=0, atol=5e-6)  # measured: 5e-7
     assert float((answers - before).abs().max()) > 0.01
-    assert tuned.peft_config["default"].base_model_name_or_path == str(checkpoint)
+    assert tuned.peft_config["default"].base_model_name_or_path == str(bert_folder)
     assert (run.folder / "last" / "adapter" / "adapter_config.json").is_file()
 
 
-def test_the_next_run_leaves_no_adapter_of_the_last(checkpoint: Path, recipe: Callable[..., dict[str, Any]]) -> None:
+def test_the_next_run_leaves_no_adapter_of_the_last(bert_folder: Path, recipe: Callable[..., dict[str, Any]]) -> None:
     given = recipe(training={"lora": {}, "max_steps": 2})
     del given["tokenizer"]
-    run = train(given | {"model": {"checkpoint": str(checkpoint)}})
+    run = train(given | {"model": {"checkpoint": str(bert_folder)}})
     assert (run.folder / "adapter").is_dir()
     train(recipe(training={"max_steps": 2}) | {"overwrite": True})
     assert not list(run.folder.rglob("adapter*"))
