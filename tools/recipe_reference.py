@@ -120,7 +120,7 @@ def keys(model: type[Settings], prefix: str = "") -> Iterator[Key]:
     """Every key of ``model``, those of the groups in it at their dotted paths; of the tree of specs, its root."""
     for name, field in model.model_fields.items():
         path = f"{prefix}{name}"
-        groups = [group for group in _groups(field.annotation) if group not in TREE]
+        groups = [group for group in _groups(field.annotation) if group is not TransformerSpec]
         if not groups or type(None) in get_args(field.annotation):
             yield _key(path, field)
         for group in groups:

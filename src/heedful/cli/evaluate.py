@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from heedful.cli.options import BadRow, Json, LabelColumn, PairColumn, TextColumn, renamed
+from heedful.cli.options import (
+    AllowCode,
+    AllowPickle,
+    BadRow,
+    Json,
+    LabelColumn,
+    Model,
+    PairColumn,
+    Revision,
+    TextColumn,
+    renamed,
+)
 
 NAME = "evaluate"
 EXAMPLES = (
@@ -18,7 +29,7 @@ EXAMPLES = (
 
 
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.")],
+    model: Model,
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="Labelled data: file, folder, Hub id, or - for standard input.")
     ],
@@ -33,6 +44,9 @@ def command(
     resamples: Annotated[
         int, typer.Option(min=0, max=1_000_000, metavar="N", help="Bootstrap resamples behind the intervals; 0: none.")
     ] = 1000,
+    revision: Revision = None,
+    allow_pickle: AllowPickle = False,
+    allow_code: AllowCode = None,
     as_json: Json = False,
 ) -> None:
     """Measure a model on labelled data.
@@ -46,7 +60,7 @@ def command(
     from heedful.progress import ProgressBar
     from heedful.tasks import load
 
-    task = load(model)
+    task = load(model, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code)
     columns = renamed(task.card.columns, text_column, pair_column, label_column)
     with ProgressBar("evaluating") as bar:
         evaluation = evaluate(

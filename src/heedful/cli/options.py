@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -15,6 +16,17 @@ TextColumn = Annotated[
 ]
 PairColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the second text of a pair.")]
 LabelColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the label.")]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Folder of a run or of a checkpoint, or a name of the Hub: owner/name.")
+]
+Revision = Annotated[str | None, typer.Option(metavar="NAME", help="Branch, tag or commit of a model of the Hub.")]
+AllowPickle = Annotated[
+    bool, typer.Option("--allow-pickle", help="Read pickled weights where there are no safetensors: numbers only.")
+]
+AllowCode = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="Python file of a module of your own that MODEL needs; it is executed."),
+]
 BadRow = Annotated[
     Literal["error", "skip"],
     typer.Option(help="What to do with a row that cannot be used: stop, or leave it out and count it."),

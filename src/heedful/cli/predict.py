@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heedful.cli.options import BadRow, Json, PairColumn, TextColumn, renamed
+from heedful.cli.options import (
+    AllowCode,
+    AllowPickle,
+    BadRow,
+    Json,
+    Model,
+    PairColumn,
+    Revision,
+    TextColumn,
+    renamed,
+)
 
 if TYPE_CHECKING:
     from heedful.tasks import Classification
@@ -26,7 +35,7 @@ SCREENFUL, BULK = 32, 4096
 
 
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a trained model.")],
+    model: Model,
     data: Annotated[
         str,
         typer.Argument(
@@ -39,6 +48,9 @@ def command(
     pair_column: PairColumn = None,
     on_bad_row: BadRow = "error",
     top: Annotated[int, typer.Option(min=1, metavar="N", help="Labels to give for each text, with --json.")] = 5,
+    revision: Revision = None,
+    allow_pickle: AllowPickle = False,
+    allow_code: AllowCode = None,
     as_json: Json = False,
 ) -> None:
     """Classify texts.
@@ -50,7 +62,7 @@ def command(
     from heedful.progress import ProgressBar
     from heedful.tasks import load
 
-    task = load(model)
+    task = load(model, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code)
     columns = renamed(task.card.columns, text_column, pair_column, None)
     reader = read_examples(data, columns, label_kind=LabelKind.NONE, on_bad_row=OnBadRow(on_bad_row))
     cut = windowed = 0

@@ -46,7 +46,8 @@ def command(
     for name, evaluation in run.evaluations.items():
         console.print(f"\n[bold]On the {name} data[/bold]")
         console.print(evaluation)
-    typer.echo(f"Saved in {run.folder}. Try it:\n  {typed('predict', run.folder)}")
+    code = [] if run.task.module is None else ["--allow-code", run.task.module.file]
+    typer.echo(f"Saved in {run.folder}. Try it:\n  {typed('predict', run.folder, *code)}")
 
 
 def run_as_json(run: Run) -> str:
