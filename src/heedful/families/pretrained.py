@@ -11,10 +11,19 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from heedful.checkpoint import CONFIG_FILE, Located, StoredWeights, locate, open_weights, read_json, read_model
+from heedful.checkpoint import (
+    CONFIG_FILE,
+    Located,
+    StoredWeights,
+    locate,
+    merge_adapter,
+    open_weights,
+    read_json,
+    read_model,
+)
 from heedful.checkpoint.rules import Rules, Step, plan, their_names
 from heedful.data import LabelKind
-from heedful.errors import CheckpointError
+from heedful.errors import CheckpointError, UnsupportedError
 from heedful.families.config import ConfigReader
 from heedful.families.family import Family
 from heedful.families.registry import FAMILIES
@@ -135,13 +144,20 @@ class Pretrained:
         return tuple(step.rule.read(first))
 
 
-def read_pretrained(source: str | Path, *, revision: str | None = None, allow_pickle: bool = False) -> Pretrained:
+def read_pretrained(
+    source: str | Path,
+    *,
+    revision: str | None = None,
+    allow_pickle: bool = False,
+    adapter: str | Path | None = None,
+) -> Pretrained:
     """Understand a foreign checkpoint from its config and the headers of its weight files.
 
     Args:
         source: a folder, or ``owner/name`` of the Hub.
         revision: branch, tag or commit of the Hub.
         allow_pickle: read ``pytorch_model.bin`` where there are no safetensors.
+        adapter: folder of a LoRA adapter in PEFT's format, to be merged onto the weights.
 
     Raises:
         CheckpointError: the folder is of no known family, or its config and weights do not fit each other; all
@@ -150,6 +166,8 @@ def read_pretrained(source: str | Path, *, revision: str | None = None, allow_pi
     located = locate(source, revision=revision, allow_pickle=allow_pickle)
     config = read_json(located.folder / CONFIG_FILE)
     weights = open_weights(located.folder, allow_pickle=allow_pickle)
+    if adapter is not None:
+        weights = merge_adapter(weights, adapter)
     return understand(located, config, weights, find_family(config, name=str(located.folder / CONFIG_FILE)))
 
 
@@ -158,6 +176,7 @@ def load_model(
     *,
     revision: str | None = None,
     allow_pickle: bool = False,
+    adapter: str | Path | None = None,
     dtype: torch.dtype | None = None,
 ) -> Transformer:
     """The bare Transformer of a run of ours or of a foreign checkpoint, in evaluation mode.
@@ -166,15 +185,19 @@ def load_model(
         source: a folder, or ``owner/name`` of the Hub.
         revision: branch, tag or commit of the Hub.
         allow_pickle: read ``pytorch_model.bin`` where there are no safetensors.
+        adapter: folder of a LoRA adapter in PEFT's format, to be merged onto a foreign checkpoint.
         dtype: of the weights; as stored unless given.
 
     Raises:
         CheckpointError: as :func:`read_pretrained`.
+        UnsupportedError: an adapter is given for a run of ours.
     """
     located = locate(source, revision=revision, allow_pickle=allow_pickle)
     if "format_version" in read_json(located.folder / CONFIG_FILE):
+        if adapter is not None:
+            raise UnsupportedError(f"{located.folder} is a run of ours, which has its adapters merged in already")
         return read_model(located.folder).to(dtype=dtype)
-    return read_pretrained(located.folder, allow_pickle=allow_pickle).load_model(dtype=dtype)
+    return read_pretrained(located.folder, allow_pickle=allow_pickle, adapter=adapter).load_model(dtype=dtype)
 
 
 def find_family(config: Mapping[str, Any], *, name: str) -> Family:

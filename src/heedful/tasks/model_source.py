@@ -20,6 +20,9 @@ class CheckpointSource(Settings):
 
     checkpoint: Place = Field(min_length=1, description="model folder, or Hub id `owner/name`")
     revision: str | None = Field(None, description="of a Hub id: branch, tag or commit; the run records the commit")
+    adapter: Place | None = Field(
+        None, description="folder of a LoRA adapter in PEFT's format that is merged onto a foreign checkpoint first"
+    )
     allow_pickle: bool = Field(
         False, description="read pickled weights too, numbers only; they are refused unless this is set"
     )

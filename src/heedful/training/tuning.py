@@ -90,7 +90,7 @@ def parameter_groups(network: nn.Module, settings: TrainingSettings) -> list[dic
     """Groups of the parameters that learn, each with its peak rate (``initial_lr``) and its ``weight_decay``.
 
     A parameter with n layers between it and the end of its stack learns at ``learning_rate`` · ``layer_decay``ⁿ
-    (Howard and Ruder 2018, section 3.2; Clark et al. 2020, appendix A), one of the head at ``head_learning_rate``.
+    (Howard and Ruder 2018, section 3.2; Clark et al. 2020, appendix B), one of the head at ``head_learning_rate``.
     Biases, norms and other vectors are not decayed.
     """
     layout = Layout.of(network)

@@ -17,7 +17,7 @@ from transformers import BertModel
 import heedful
 from heedful.checkpoint import merge_adapter, open_weights, write_adapter
 from heedful.checkpoint.rules import Rule, Rules, Split, SplitHeads, Transpose, write
-from heedful.errors import CheckpointError
+from heedful.errors import CheckpointError, UnsupportedError
 from heedful.families import Family
 from heedful.families.adapters import adapter_to_upstream
 from heedful.model import Transformer, TransformerSpec, UniformSpec, build
@@ -126,3 +126,40 @@ def test_a_run_of_ours_is_tuned_under_our_names(recipe: Callable[..., dict[str, 
     saved = open_weights(second.folder)
     assert torch.allclose(merged.tensor(name), saved.tensor(name), rtol=0, atol=1e-6)
     assert not torch.equal(merged.tensor(name), open_weights(first.folder).tensor(name))
+
+
+def test_a_run_goes_on_from_a_checkpoint_with_an_adapter(
+    bert_folder: Path, recipe: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """What the first run learnt of the checkpoint, its adapter brings to any other use of the checkpoint."""
+    given = recipe(training={"lora": {"targets": ["query", "up"]}, "epochs": 4})
+    del given["tokenizer"]
+    first = train(given | {"model": {"checkpoint": bert_folder}})
+    adapter = first.folder / "adapter"
+    ids = torch.arange(5, 25).view(2, 10)
+    with torch.inference_mode():
+        tuned, plain = (
+            heedful.load_model(bert_folder, adapter=adapter).encode(ids),
+            heedful.load_model(bert_folder).encode(ids),
+        )
+        assert torch.allclose(tuned, first.task.model.encode(ids), rtol=0, atol=5e-6)
+    assert float((tuned - plain).abs().max()) > 0.01
+    frozen = {"embeddings": True, "layers": 2}
+    model = {"checkpoint": bert_folder, "adapter": adapter}
+    second = train(
+        given | {"model": model, "training": {"freeze": frozen, "max_steps": 2}, "output": tmp_path / "second"}
+    )
+    with torch.inference_mode():
+        assert torch.allclose(second.task.model.encode(ids), tuned, rtol=0, atol=5e-6)
+
+
+def test_a_run_of_ours_takes_no_adapter(
+    bert_folder: Path, recipe: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    run = train(recipe(training={"max_steps": 1}))
+    with pytest.raises(UnsupportedError, match="is a run of ours"):
+        heedful.load_model(run.folder, adapter=tmp_path)
+    given = recipe() | {"model": {"checkpoint": run.folder, "adapter": tmp_path}, "output": tmp_path / "second"}
+    del given["tokenizer"]
+    with pytest.raises(UnsupportedError, match="is a run of ours"):
+        train(given)

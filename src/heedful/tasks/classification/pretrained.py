@@ -73,11 +73,14 @@ def start_from_checkpoint(source: CheckpointSource) -> Start:
     """
     located = locate(source.checkpoint, revision=source.revision, allow_pickle=source.allow_pickle)
     if (located.folder / TASK_FILE).is_file():
+        if source.adapter is not None:
+            raise UnsupportedError(f"{located.folder} is a run of ours; model.adapter needs a foreign checkpoint")
         return _start_from_run(located.folder, located.revision)
     pretrained = read_pretrained(
         located.folder if located.revision is None else source.checkpoint,
         revision=located.revision,
         allow_pickle=source.allow_pickle,
+        adapter=source.adapter,
     )
     model = _reader_of(pretrained, torch.float32)
     return Start(
