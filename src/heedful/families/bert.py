@@ -1,12 +1,16 @@
-"""BERT (Devlin et al. 2019)."""
+"""BERT (Devlin et al. 2019), and what the families that keep its config share."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from heedful.checkpoint.rules import Drop, Rule, Rules
 from heedful.families.config import ConfigReader
 from heedful.families.family import Classifier, Family, LanguageModel, always
 from heedful.model import (
+    Activation,
     ClassificationHeadSpec,
+    DisentangledSpec,
     EmbeddingSpec,
     FeedForwardSpec,
     LayerSpec,
@@ -16,6 +20,7 @@ from heedful.model import (
     OutputSpec,
     OutputTransformSpec,
     Pooling,
+    RelativeBiasSpec,
     SelfAttentionSpec,
     StackSpec,
     TransformerSpec,
@@ -40,53 +45,145 @@ EMBEDDING_RULES: Rules = (
 )
 
 
-def encoder_layer(config: ConfigReader, *, epsilon: float = 1e-12) -> LayerSpec:
-    """The layer of BERT and all that keep its config."""
-    d_model, num_heads = config.integer("hidden_size", 768), config.integer("num_attention_heads", 12)
+_POOLER = dict.fromkeys(
+    (
+        "directionality",
+        "pooler_fc_size",
+        "pooler_num_attention_heads",
+        "pooler_num_fc_layers",
+        "pooler_size_per_head",
+        "pooler_type",
+    ),
+    "of the authors' first code; nothing reads it any more",
+)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a config means that leaves these keys out."""
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    dropout: float = 0.1
+    """``hidden_dropout_prob`` and ``attention_probs_dropout_prob``."""
+    layer_norm_eps: float = 1e-12
+
+
+BERT_DEFAULTS = Defaults()
+
+
+def layer_norm(config: ConfigReader, defaults: Defaults = BERT_DEFAULTS) -> NormSpec:
+    """The norm of all places."""
+    return NormSpec(epsilon=config.number("layer_norm_eps", defaults.layer_norm_eps, low=1e-30, high=1.0))
+
+
+def head_width(config: ConfigReader, d_model: int, num_heads: int) -> int:
+    """K = D / H; a fault where there is a remainder."""
     if d_model % num_heads:
-        config.faults.append(f"hidden_size {d_model} is not divisible by num_attention_heads {num_heads}")
+        config.faults.append(f"a width of {d_model} cannot be divided among {num_heads} attention heads")
+    return max(d_model // num_heads, 1)
+
+
+def encoder_layer(config: ConfigReader, defaults: Defaults = BERT_DEFAULTS, *, scale: float | None = None) -> LayerSpec:
+    """A layer as BERT has it; ``scale`` is of the scores, 1 / √K unless given."""
+    d_model = config.integer("hidden_size", defaults.hidden_size)
+    num_heads = config.integer("num_attention_heads", defaults.num_attention_heads)
     return LayerSpec(
         self_attention=SelfAttentionSpec(
             num_heads=num_heads,
-            head_dim=max(d_model // num_heads, 1),
-            dropout=config.probability("attention_probs_dropout_prob", 0.1),
+            head_dim=head_width(config, d_model, num_heads),
+            scale=scale,
+            dropout=config.probability("attention_probs_dropout_prob", defaults.dropout),
         ),
         feed_forward=FeedForwardSpec(
-            d_ff=config.integer("intermediate_size", 3072), activation=config.activation("hidden_act", "gelu")
+            d_ff=config.integer("intermediate_size", defaults.intermediate_size),
+            activation=config.activation("hidden_act", defaults.hidden_act),
         ),
-        norm=NormSpec(epsilon=config.number("layer_norm_eps", epsilon, low=1e-30, high=1.0)),
+        norm=layer_norm(config, defaults),
         norm_placement=NormPlacement.POST,
-        dropout=config.probability("hidden_dropout_prob", 0.1),
+        dropout=config.probability("hidden_dropout_prob", defaults.dropout),
     )
+
+
+def encoder_only(
+    config: ConfigReader,
+    layer: LayerSpec,
+    defaults: Defaults = BERT_DEFAULTS,
+    *,
+    absolute: LearnedSpec | None,
+    num_token_types: int,
+    relative: RelativeBiasSpec | DisentangledSpec | None = None,
+    embedding_width: int | None = None,
+) -> TransformerSpec:
+    """An encoder of equal layers, with a norm between embeddings and the first."""
+    return TransformerSpec(
+        vocabulary_size=config.integer("vocab_size", defaults.vocab_size),
+        d_model=config.integer("hidden_size", defaults.hidden_size),
+        embedding_width=embedding_width,
+        encoder=StackSpec(
+            embeddings=EmbeddingSpec(
+                positions=absolute, num_token_types=num_token_types, norm=layer.norm, dropout=layer.dropout
+            ),
+            layers=(layer,) * config.layers("num_hidden_layers", defaults.num_hidden_layers),
+            positions=relative,
+        ),
+    )
+
+
+def require_absolute_positions(config: ConfigReader) -> None:
+    """Refuse the relative positions that BERT's code had until transformers 5."""
+    config.require("position_embedding_type", "absolute", reason="relative positions of this kind are not supported")
+
+
+def bert_positions(config: ConfigReader) -> LearnedSpec:
+    """Learned ones, numbered from 0."""
+    require_absolute_positions(config)
+    return LearnedSpec(max_positions=config.integer("max_position_embeddings", 512))
 
 
 def _spec(config: ConfigReader) -> TransformerSpec:
-    config.require("position_embedding_type", "absolute", reason="relative positions of BERT are not supported")
-    layer = encoder_layer(config)
-    return TransformerSpec(
-        vocabulary_size=config.integer("vocab_size", 30522),
-        d_model=config.integer("hidden_size", 768),
-        encoder=StackSpec(
-            embeddings=EmbeddingSpec(
-                positions=LearnedSpec(max_positions=config.integer("max_position_embeddings", 512)),
-                num_token_types=config.integer("type_vocab_size", 2),
-                norm=layer.norm,
-                dropout=layer.dropout,
-            ),
-            layers=(layer,) * config.layers("num_hidden_layers", 12),
-        ),
+    return encoder_only(
+        config,
+        encoder_layer(config),
+        absolute=bert_positions(config),
+        num_token_types=config.integer("type_vocab_size", 2),
     )
 
 
-def masked_output(config: ConfigReader) -> OutputSpec:
-    """Dense, nonlinearity and norm before the output."""
+def masked_output(
+    config: ConfigReader, defaults: Defaults = BERT_DEFAULTS, *, activation: Activation | None = None
+) -> OutputSpec:
+    """Dense, nonlinearity (``hidden_act`` unless given) and norm before the output."""
     return OutputSpec(
         tied=config.flag("tie_word_embeddings", True),
         bias=True,
         transform=OutputTransformSpec(
-            activation=config.activation("hidden_act", "gelu"),
-            norm=NormSpec(epsilon=config.number("layer_norm_eps", 1e-12, low=1e-30, high=1.0)),
+            activation=activation or config.activation("hidden_act", defaults.hidden_act),
+            norm=layer_norm(config, defaults),
         ),
+    )
+
+
+def first_token_head(
+    config: ConfigReader,
+    num_labels: int,
+    *,
+    activation: Activation = Activation.TANH,
+    dropout: float | None = None,
+) -> ClassificationHeadSpec:
+    """The first token, a dense layer, the last one; ``dropout`` is ``classifier_dropout`` unless given."""
+    if dropout is None:
+        dropout = config.optional_number("classifier_dropout")
+    return ClassificationHeadSpec(
+        num_labels=num_labels,
+        pooling=Pooling.FIRST,
+        dense=True,
+        activation=activation,
+        dropout=config.probability("hidden_dropout_prob", 0.1) if dropout is None else dropout,
     )
 
 
@@ -95,15 +192,6 @@ def output_bias(spec: TransformerSpec, tied: str, untied: str) -> Rules:
     if spec.output is not None and not spec.output.tied:
         return (Rule(untied, "output.bias"), Drop(tied, "upstream adds it only where the output is tied"))
     return (Rule(tied, "output.bias", also=(untied,)),)
-
-
-def _head(config: ConfigReader, num_labels: int) -> ClassificationHeadSpec:
-    return ClassificationHeadSpec(
-        num_labels=num_labels,
-        pooling=Pooling.FIRST,
-        dense=True,
-        dropout=config.probability("classifier_dropout", config.probability("hidden_dropout_prob", 0.1)),
-    )
 
 
 BERT = Family(
@@ -124,7 +212,8 @@ BERT = Family(
         prefix="bert.",
     ),
     classifier=Classifier(
-        "BertForSequenceClassification", _head, always(Rule("classifier.*", "head.output.*")), prefix="bert."
+        "BertForSequenceClassification", first_token_head, always(Rule("classifier.*", "head.output.*")), prefix="bert."
     ),
+    ignored=_POOLER,
     refused=("is_decoder", "add_cross_attention", "position_embedding_type: relative_key"),
 )

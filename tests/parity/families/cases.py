@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from tests.parity.families.cases_bert import CASES as BERT
+from tests.parity.families.cases_distilbert import CASES as DISTILBERT
+from tests.parity.families.cases_electra import CASES as ELECTRA
 from tests.parity.families.cases_llama import CASES as LLAMA
+from tests.parity.families.cases_mpnet import CASES as MPNET
+from tests.parity.families.cases_roberta import CASES as ROBERTA
 
-CASES = (*BERT, *LLAMA)
+CASES = (*BERT, *DISTILBERT, *ROBERTA, *ELECTRA, *MPNET, *LLAMA)
