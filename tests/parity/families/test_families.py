@@ -79,6 +79,7 @@ def test_classification_logits_are_the_references(case: Case, tmp_path: Path) ->
             states = model.decode(ids, mask=mask)
         else:
             start = loaded.reference.config.decoder_start_token_id
+            begun = [torch.cat([torch.tensor([[start]]), row[:, :-1]], 1) for row in rows]
             states = model.decode(pad(begun)[0], model.encode(ids, mask), mask, mask=mask)
         actual = list(pretrained.load_head()(states, mask))
     assert largest_error(actual, expected) <= TOLERANCE
@@ -146,6 +147,7 @@ def test_every_key_that_is_read_is_switched_by_a_case(model_type: str) -> None:
         wanted |= set(reader.read)
         switched |= {key for key, default in reader.read.items() if data.get(key, default) != default}
     assert wanted, "no case"
+    assert wanted - switched - UNSWITCHED <= set()
 
 
 UNSWITCHED = {
