@@ -118,8 +118,13 @@ def encoder_only(
     num_token_types: int,
     relative: RelativeBiasSpec | DisentangledSpec | None = None,
     embedding_width: int | None = None,
+    order: tuple[int, ...] | None = None,
 ) -> TransformerSpec:
-    """An encoder of equal layers, with a norm between embeddings and the first."""
+    """An encoder of equal layers, with a norm between embeddings and the first.
+
+    There are ``num_hidden_layers``, or as many as ``order`` names.
+    """
+    num_layers = config.layers("num_hidden_layers", defaults.num_hidden_layers)
     return TransformerSpec(
         vocabulary_size=config.integer("vocab_size", defaults.vocab_size),
         d_model=config.integer("hidden_size", defaults.hidden_size),
@@ -128,8 +133,9 @@ def encoder_only(
             embeddings=EmbeddingSpec(
                 positions=absolute, num_token_types=num_token_types, norm=layer.norm, dropout=layer.dropout
             ),
-            layers=(layer,) * config.layers("num_hidden_layers", defaults.num_hidden_layers),
+            layers=(layer,) * (num_layers if order is None else max(order) + 1),
             positions=relative,
+            order=order,
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heedful.families.albert import ALBERT
 from heedful.families.bert import BERT
 from heedful.families.distilbert import DISTILBERT
 from heedful.families.electra import ELECTRA
@@ -19,6 +20,7 @@ FAMILIES: dict[str, Family] = {
         XLM_ROBERTA,
         CAMEMBERT,
         ELECTRA,
+        ALBERT,
         MPNET,
         LLAMA,
     )

@@ -143,7 +143,7 @@ def _embeddings(spec: EmbeddingSpec, model: TransformerSpec) -> Embeddings:
         num_token_types=spec.num_token_types,
         norm=None if spec.norm is None else build_norm(spec.norm, width),
         dropout=spec.dropout,
-        width=width,
+        width=model.embedding_width,
     )
 
 

@@ -318,7 +318,9 @@ class TransformerSpec(Settings):
 
     vocabulary_size: VocabularySize
     d_model: Width
-    embedding_width: Width | None = Field(default=None, description="of the token vectors; d_model unless given")
+    embedding_width: Width | None = Field(
+        default=None, description="of the token vectors, and a linear map to d_model; d_model, and none, unless given"
+    )
     encoder: StackSpec | None = None
     decoder: StackSpec | None = None
     output: OutputSpec | None = Field(default=None, description="none for a model that writes no text")

@@ -29,16 +29,16 @@ class Embeddings(nn.Module):
         """
         Args:
             scaled: multiply token vectors by √D (Vaswani et al. 2017, §3.4).
-            width: E, of the token vectors; where it is not D, a linear map follows (Lan et al. 2020, §3.1; ALBERT).
+            width: E, of the token vectors, from which a linear map leads to D (Lan et al. 2020, §3.1; ALBERT); D, and
+                no such map, unless given.
         """
         super().__init__()
-        width = width or d_model
         self.scale = d_model**0.5 if scaled else 1.0
         self.positions = positions
-        self.token_types = nn.Embedding(num_token_types, width) if num_token_types else None
+        self.token_types = nn.Embedding(num_token_types, width or d_model) if num_token_types else None
         self.norm = nn.Identity() if norm is None else norm
         self.dropout = nn.Dropout(dropout)
-        self.projection = nn.Identity() if width == d_model else nn.Linear(width, d_model)
+        self.projection = nn.Identity() if width is None else nn.Linear(width, d_model)
 
     def forward(self, tokens: Tensor, positions: Tensor, token_types: Tensor | None = None) -> Tensor:
         """Token vectors (B, T, E), positions (T,) or (B, T), types (B, T), 0 unless given -> (B, T, D)."""

@@ -152,6 +152,8 @@ def test_every_key_that_is_read_is_switched_by_a_case(model_type: str) -> None:
 
 UNSWITCHED = {
     "position_embedding_type",  # only one value is supported; refusing the others has its own test
+    *("relative_attention_num_buckets", "inner_group_num", "layers_to_keep"),  # likewise
+    *("down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks"),
     "relative_attention_num_buckets",  # likewise
     "rope_theta",
     "rope_scaling",  # how configs said it before rope_parameters; see test_rotary_configs
