@@ -28,6 +28,9 @@ class LanguageModel:
     rules: RulesOf
     prefix: str = ""
     """What upstream puts before the names of the base model's weights in this architecture."""
+    optional: frozenset[str] = frozenset()
+    """Our names of weights that need not be stored: the token table takes the place of ``output.weight``, zeros that
+    of ``output.bias``."""
 
 
 @dataclass(frozen=True)

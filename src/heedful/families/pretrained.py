@@ -27,11 +27,20 @@ from heedful.errors import CheckpointError, UnsupportedError
 from heedful.families.config import ConfigReader
 from heedful.families.family import Family
 from heedful.families.registry import FAMILIES
-from heedful.model import ClassificationHead, ClassificationHeadSpec, Transformer, TransformerSpec, build, build_head
+from heedful.model import (
+    ClassificationHead,
+    ClassificationHeadSpec,
+    OutputSpec,
+    Transformer,
+    TransformerSpec,
+    build,
+    build_head,
+)
 from heedful.settings import nearest
 
 TOKEN_TABLE = "token_embedding.weight"  # noqa: S105 - a name of ours
 OUTPUT_WEIGHT = "output.weight"
+OUTPUT_BIAS = "output.bias"
 HEAD_PREFIX = "head."
 OUTPUT_PREFIX = "output."
 HEAD_OUTPUT = "head.output.weight"
@@ -240,6 +249,9 @@ def understand(located: Located, config: Mapping[str, Any], weights: StoredWeigh
     rules = _rules(family, complete, config)
     found = plan(rules, weights, prefixes=family.prefixes)
     steps = {name: step for step in found.steps for name in step.ours}
+    if output is not None and family.language_model is not None:
+        output = _as_stored(output, family.language_model.optional, steps)
+        complete = spec.model_copy(update={"output": output})
     has_head = head is not None and HEAD_OUTPUT in steps
     wanted = _wanted(complete, head if has_head else None)
     own = [name for name in wanted if name.startswith(OUTPUT_PREFIX)]
@@ -250,7 +262,8 @@ def understand(located: Located, config: Mapping[str, Any], weights: StoredWeigh
     else:
         wanted = {name: shape for name, shape in wanted.items() if name not in own}
     faults = _unfit(weights, steps, wanted, rules)
-    faults += [f"unexpected {name} {weights[name].shape}" for name in found.unexpected]
+    unexpected = [*found.unexpected, *_without_place(steps, wanted)]
+    faults += [f"unexpected {name} {weights[name].shape}" for name in unexpected]
     if faults:
         raise _refusal(located, family, faults)
     return Pretrained(
@@ -306,6 +319,23 @@ def _rules(family: Family, spec: TransformerSpec, config: Mapping[str, Any]) -> 
     if family.classifier is not None and (not architectures or family.classifier.architecture in architectures):
         rules = (*rules, *family.classifier.rules(spec))
     return rules
+
+
+def _as_stored(output: OutputSpec, optional: frozenset[str], steps: Mapping[str, Step]) -> OutputSpec:
+    """The output without what need not be stored, and is not."""
+    absent = {name for name in optional if name not in steps}
+    return output.model_copy(
+        update={"tied": output.tied or OUTPUT_WEIGHT in absent, "bias": output.bias and OUTPUT_BIAS not in absent}
+    )
+
+
+def _without_place(steps: Mapping[str, Step], wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Stored weights that a rule knows and this model has no use for: those of a layer too many, for one.
+
+    Parts of a head without its last layer, which some families keep with the base model, are none of them.
+    """
+    idle = (step for step in steps.values() if not any(name in wanted for name in step.ours))
+    return [step.stored[0] for step in idle if not any(name.startswith(HEAD_PREFIX) for name in step.ours)]
 
 
 def _tie(steps: dict[str, Step]) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from heedful.families.albert import ALBERT
+from heedful.families.bart import BART
 from heedful.families.bert import BERT
 from heedful.families.distilbert import DISTILBERT
 from heedful.families.electra import ELECTRA
 from heedful.families.family import Family
 from heedful.families.llama import LLAMA
+from heedful.families.m2m_100 import M2M_100
+from heedful.families.marian import MARIAN
+from heedful.families.mbart import MBART
 from heedful.families.mpnet import MPNET
+from heedful.families.pegasus import PEGASUS
 from heedful.families.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
+from heedful.families.t5 import MT5, T5
 
 FAMILIES: dict[str, Family] = {
     family.model_type: family
@@ -20,8 +25,14 @@ FAMILIES: dict[str, Family] = {
         XLM_ROBERTA,
         CAMEMBERT,
         ELECTRA,
-        ALBERT,
         MPNET,
         LLAMA,
+        MARIAN,
+        BART,
+        MBART,
+        PEGASUS,
+        M2M_100,
+        T5,
+        MT5,
     )
 }

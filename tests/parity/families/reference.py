@@ -19,6 +19,7 @@ def in_float64() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "float", torch.float64)
         patch.setattr(torch, "float32", torch.float64)
+        patch.setattr(torch, "FloatTensor", torch.DoubleTensor)
         patch.setattr(Tensor, "float", Tensor.double)
         before = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)
@@ -29,13 +30,17 @@ def in_float64() -> Iterator[None]:
 
 
 def make(architecture: str, config: transformers.PretrainedConfig, *, seed: int = 0) -> nn.Module:
-    """A reference in float64 whose every parameter and stored buffer is random, so that nothing cancels by chance."""
+    """A reference in float64 whose every parameter and stored buffer is random, so that nothing cancels by chance.
+
+    Frozen parameters, such as tables of sines, stay.
+    """
     torch.manual_seed(seed)
     config._attn_implementation = "eager"
     with in_float64():
         model: nn.Module = getattr(transformers, architecture)(config).double().eval()
     stored = set(model.state_dict())
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+    learned = ((name, tensor) for name, tensor in model.named_parameters() if tensor.requires_grad)
+    for name, tensor in (*learned, *model.named_buffers()):
         if name in stored and tensor.is_floating_point():
             nn.init.normal_(tensor.data, std=0.3 if tensor.dim() > 1 else 0.5)
     return model
