@@ -54,7 +54,9 @@ def executions(file: Path) -> int:
 def own_run(file: Path, recipe: Recipes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     monkeypatch.setattr("heedful.training.run.save_loss_curves", lambda records, path: path.write_text("a picture"))
     monkeypatch.setattr("heedful.evaluation.report.save_confusion_matrix", lambda *rest: rest[-1].write_text("too"))
-    settings = recipe(task={"objective": {"mixup": 0, "subword_dropout": 0}}, training={"epochs": 20, "learning_rate": 0.03})
+    settings = recipe(
+        task={"objective": {"mixup": 0, "subword_dropout": 0}}, training={"epochs": 20, "learning_rate": 0.03}
+    )
     model = {"module": f"{file}:build", "arguments": {"d_model": 24}}
     yield train(settings | {"model": model})
     for name in [name for name in sys.modules if name.startswith("heedful_own_")]:
