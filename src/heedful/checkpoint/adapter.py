@@ -50,6 +50,8 @@ _IGNORED = {
 }
 """Keys of an adapter_config.json that change no number, and why."""
 
+_MERGEABLE = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+
 
 class AdapterConfig(Settings):
     """What an ``adapter_config.json`` may say; of what is not done here, the value that switches it off."""
@@ -104,7 +106,7 @@ class AdaptedWeights(StoredWeights):
         self._updates: dict[str, Update] = {}
         self._replaced: dict[str, str] = {}
         faults = list(self._read_names())
-        faults += [fault for name in self._updates for fault in self._misshapen(name)]
+        faults += [fault for name in self._updates for fault in self._unfit(name)]
         if faults:
             raise CheckpointError(
                 f"the adapter {adapter.path} does not fit the weights of {base.folder}:\n  " + "\n  ".join(faults),
@@ -153,12 +155,14 @@ class AdaptedWeights(StoredWeights):
             weight = _find(f"{module}.weight", self._base)
             if weight is None:
                 yield f"{module!a:.200} is no map of the base"
+            elif weight in self._updates:
+                yield f"{module!a:.200} changes {weight!a:.200}, and another does too"
             elif len(halves) < 2:
                 yield f"{module!a:.200} has lora_{next(iter(halves))} only"
             else:
                 self._updates[weight] = Update(down=halves["A"], up=halves["B"])
 
-    def _misshapen(self, name: str) -> Iterator[str]:
+    def _unfit(self, name: str) -> Iterator[str]:
         base = self._base[name].shape
         outputs_inputs = base[::-1] if self._config.fan_in_fan_out else base
         update, rank = self._updates[name], self._config.r
@@ -169,6 +173,8 @@ class AdaptedWeights(StoredWeights):
         for stored, shape in wanted.items():
             if self._adapter.tensors[stored].shape != shape:
                 yield f"misshapen {stored!a:.200}: {self._adapter.tensors[stored].shape} stored, {shape} wanted"
+        kinds = {name: self._base[name].dtype} | {stored: self._adapter.tensors[stored].dtype for stored in wanted}
+        yield from (f"{stored!a:.200} holds {kind}" for stored, kind in kinds.items() if kind not in _MERGEABLE)
 
 
 def merge_adapter(weights: StoredWeights, folder: str | Path) -> StoredWeights:

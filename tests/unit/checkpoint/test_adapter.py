@@ -230,6 +230,11 @@ QUERY = "base_model.model.encoder.layer.0.attention.self.query"
         ({f"{QUERY}.lora_magnitude_vector": torch.ones(12)}, f"unexpected '{QUERY}.lora_magnitude_vector'"),
         ({"base_model.model.pooler.other.lora_A.weight": torch.ones(3, 12)}, "'pooler.other' is no map of the base"),
         ({"base_model.model.classifier.weight": torch.ones(3, 12)}, "unexpected 'base_model.model.classifier.weight'"),
+        ({f"{QUERY}.lora_B.weight": torch.ones(12, 3, dtype=torch.int8)}, "holds torch.int8"),
+        (
+            {f"{QUERY.replace('.encoder', '.bert.encoder')}.lora_{half}.weight": torch.ones(1) for half in "AB"},
+            "and another does too",
+        ),
         ({"base_model.model.embeddings.lora_embedding_A": torch.ones(3, 30)}, "unexpected"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
