@@ -1,7 +1,8 @@
 """Models and data sets of the Hugging Face Hub, through its client library alone.
 
-The library keeps what it downloads in its cache, takes up an interrupted download where it stopped, and honours
-``HF_HOME``, ``HF_TOKEN``, ``HF_HUB_OFFLINE`` and ``HF_ENDPOINT``.
+The library keeps what it downloads in its cache, takes up a broken connection where it stopped, does not download a
+complete file again after an interruption, and honours ``HF_HOME``, ``HF_TOKEN``, ``HF_HUB_OFFLINE`` and
+``HF_ENDPOINT``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from heedful.checkpoint.atomic import replace_files
@@ -16,6 +15,7 @@ from heedful.checkpoint.stored import WEIGHTS_FILE, open_weights
 from heedful.checkpoint.weights import assign_weights, save_weights
 from heedful.errors import CheckpointError
 from heedful.model import Transformer, TransformerSpec, build
+from heedful.model.skeleton import skeleton
 from heedful.settings import parse
 from heedful.text import Tokenizer
 
@@ -94,7 +94,7 @@ def read_model(folder: str | Path) -> Transformer:
         CheckpointError: the folder is missing, incomplete or inconsistent.
     """
     folder = Path(folder)
-    with torch.device("meta"):
+    with skeleton():
         model = build(read_spec(folder))
     stored = open_weights(folder)
     tensors = {name.removeprefix(MODEL_PREFIX): stored.tensor(name) for name in stored if name.startswith(MODEL_PREFIX)}

@@ -38,7 +38,7 @@ class Located:
 def locate(source: str | Path, *, revision: str | None = None, allow_pickle: bool = False) -> Located:
     """Find a model's folder, downloading it where it is on the Hub and not yet in the cache.
 
-    An interrupted download is taken up where it stopped; ``HF_HOME``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` hold.
+    See :mod:`heedful.hub` for interrupted downloads and the variables that hold.
 
     Args:
         source: a folder, or ``owner/name`` of the Hub; a folder comes first.

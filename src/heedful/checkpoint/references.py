@@ -43,7 +43,7 @@ def inside(folder: Path, name: str) -> Path:
 def is_folder(source: str | Path) -> bool:
     """Whether ``source`` is a folder, for any text: what cannot be a path is none."""
     try:
-        return Path(source).is_dir()
+        return bool(str(source)) and Path(source).is_dir()
     except (OSError, ValueError):  # too long, or with NUL inside
         return False
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from heedful.checkpoint import CONFIG_FILE, TASK_FILE, read_config, read_json, read_network, read_spec
 from heedful.errors import CheckpointError
 from heedful.model import build, build_head
+from heedful.model.skeleton import skeleton
 from heedful.settings import parse
 from heedful.tasks.classification.classifier import TextClassifier
 from heedful.tasks.classification.settings import ClassifierCard
@@ -38,9 +37,9 @@ def load_classifier(folder: Path, *, allow_code: str | Path | None = None) -> Te
         spec = read_spec(folder)
         tokenizer = Tokenizer.load(folder)
         check_vocabulary(tokenizer, spec.vocabulary_size, folder)
-        with torch.device("meta"):
+        with skeleton():
             model = build(spec)
-    with torch.device("meta"):
+    with skeleton():
         head = build_head(card.head, model.d_model)
     classifier = TextClassifier(model, head, tokenizer, card, module=module, origin=config.get("origin"))
     read_network(folder, classifier.network)
