@@ -116,13 +116,13 @@ class ConfigReader:
         value = self._get(key, default)
         return value if isinstance(value, bool) else self._fault(key, value, "true or false", bool(default))
 
-    def optional_integer(self, key: str, *, low: int = 1) -> int | None:
+    def optional_integer(self, key: str, default: int | None = None, *, low: int = 1) -> int | None:
         """A whole number, or None."""
-        return None if self._get(key, None) is None else self.integer(key, low=low)
+        return None if self._get(key, default) is None else self.integer(key, default, low=low)
 
-    def optional_number(self, key: str, *, low: float = 0.0) -> float | None:
+    def optional_number(self, key: str, default: float | None = None, *, low: float = 0.0) -> float | None:
         """A number, or None."""
-        return None if self._get(key, None) is None else self.number(key, low=low)
+        return None if self._get(key, default) is None else self.number(key, default, low=low)
 
     def choice(self, key: str, options: Mapping[str, E], default: str | None = None) -> E:
         """What one of the names in ``options`` stands for."""

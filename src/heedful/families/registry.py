@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from heedful.families.albert import ALBERT
 from heedful.families.bart import BART
 from heedful.families.bert import BERT
 from heedful.families.distilbert import DISTILBERT
 from heedful.families.electra import ELECTRA
 from heedful.families.family import Family
+from heedful.families.gpt2 import GPT2
+from heedful.families.gpt_neox import GPT_NEOX
 from heedful.families.llama import LLAMA
 from heedful.families.m2m_100 import M2M_100
 from heedful.families.marian import MARIAN
 from heedful.families.mbart import MBART
+from heedful.families.mistral import MISTRAL
 from heedful.families.mpnet import MPNET
 from heedful.families.pegasus import PEGASUS
+from heedful.families.qwen import QWEN2, QWEN3
 from heedful.families.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 from heedful.families.t5 import MT5, T5
 
@@ -25,6 +30,7 @@ FAMILIES: dict[str, Family] = {
         XLM_ROBERTA,
         CAMEMBERT,
         ELECTRA,
+        ALBERT,
         MPNET,
         LLAMA,
         MARIAN,
@@ -34,5 +40,10 @@ FAMILIES: dict[str, Family] = {
         M2M_100,
         T5,
         MT5,
+        GPT2,
+        GPT_NEOX,
+        MISTRAL,
+        QWEN2,
+        QWEN3,
     )
 }

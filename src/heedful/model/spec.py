@@ -138,6 +138,14 @@ class Llama3ScalingSpec(Settings):
     high_frequency_factor: float = Field(gt=0, le=1e6)
     original_max_positions: Length
 
+    @field_validator("high_frequency_factor")
+    @classmethod
+    def _above_low(cls, value: float, info: ValidationInfo) -> float:
+        low = info.data.get("low_frequency_factor", 0.0)
+        if value <= low:
+            raise ValueError(f"must exceed low_frequency_factor {low:g}")
+        return value
+
 
 RotaryScalings = Annotated[LinearScalingSpec | YarnScalingSpec | Llama3ScalingSpec, Field(discriminator="kind")]
 
@@ -204,6 +212,14 @@ class DisentangledSpec(Settings):
     position_to_content: bool = True
     shared_projections: bool = Field(default=False, description="positions use the projections of content")
     norm: NormSpec | None = Field(default=None, description="of the vectors of relative positions")
+
+    @field_validator("num_buckets")
+    @classmethod
+    def _within_distance(cls, value: int | None, info: ValidationInfo) -> int | None:
+        farthest = info.data.get("max_distance")
+        if value is not None and farthest is not None and farthest <= value // 2 + 1:
+            raise ValueError(f"{value} need a max_distance above {value // 2 + 1}, not {farthest}")
+        return value
 
 
 AbsolutePositions = Annotated[SinusoidalSpec | LearnedSpec, Field(discriminator="kind")]
