@@ -46,3 +46,9 @@ def test_output_is_linear_in_its_own_or_the_shared_table(tokens: Tensor, tied: b
     weight = table if head.weight is None else head.weight
     expected = tokens @ weight.T + (0 if head.bias is None else head.bias)
     assert (head(tokens, table) - expected).abs().max() < 1e-6
+
+
+def test_output_may_scale_hidden_states(tokens: Tensor) -> None:
+    table = torch.randn(7, 4)
+    plain, scaled = LanguageModelHead(4, 7, tied=True), LanguageModelHead(4, 7, tied=True, scale=0.5)
+    assert torch.equal(scaled(tokens, table), plain(tokens, table) / 2)

@@ -39,16 +39,37 @@ def test_sinusoids_are_those_of_the_paper(d_model: int) -> None:
     assert (table[:4] - expected[:4]).abs().max() < 1e-14
 
 
-def test_a_model_in_half_precision_keeps_exact_sinusoids() -> None:
-    module, positions = SinusoidalPositions(8), torch.arange(300)
+@pytest.mark.parametrize("offset", [0, 2])
+@pytest.mark.parametrize("inclusive", [False, True])
+@pytest.mark.parametrize("halves", [False, True])
+def test_sinusoids_may_run_to_the_base_stand_in_halves_and_begin_later(
+    halves: bool, inclusive: bool, offset: int
+) -> None:
+    d_model, base, positions = 8, 100.0, torch.tensor([[0, 3], [7, 1]])
+    module = SinusoidalPositions(d_model, base=base, halves=halves, inclusive=inclusive, offset=offset)
+    table = module(positions, torch.float64)
+    rates = [base ** (-2 * i / (d_model - 2 if inclusive else d_model)) for i in range(d_model // 2)]
+    assert rates[-1] == pytest.approx(1 / base) or not inclusive
+    for row, column in [(0, 0), (0, 1), (1, 0), (1, 1)]:
+        angles = [(int(positions[row, column]) + offset) * rate for rate in rates]
+        sines, cosines = [math.sin(angle) for angle in angles], [math.cos(angle) for angle in angles]
+        in_turn = [wave for pair in zip(sines, cosines, strict=True) for wave in pair]
+        assert table[row, column].tolist() == pytest.approx(sines + cosines if halves else in_turn, abs=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_model_in_less_precision_keeps_exact_sinusoids(dtype: torch.dtype) -> None:
+    module, positions = SinusoidalPositions(8), torch.arange(2_000)
     exact = module(positions, torch.float64)
-    assert torch.equal(module.bfloat16()(positions, torch.bfloat16), module(positions, torch.float32).bfloat16())
-    assert (module(positions, torch.float32) - exact).abs().max() < 1e-4
+    assert torch.equal(module.to(dtype)(positions, dtype), exact.to(dtype))
 
 
-def test_learned_positions_are_rows_of_their_table() -> None:
-    module = LearnedPositions(5, 3)
-    assert torch.equal(module(torch.tensor([[4, 0]]), torch.float32), module.table.weight[[4, 0]][None])
+@pytest.mark.parametrize("offset", [0, 2])
+def test_learned_positions_are_rows_of_their_table(offset: int) -> None:
+    module = LearnedPositions(5, 3, offset=offset)
+    assert module.table.weight.shape == (5 + offset, 3) and module.max_positions == 5
+    rows = module.table.weight[[4 + offset, offset]]
+    assert torch.equal(module(torch.tensor([[4, 0]]), torch.float32), rows[None])
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 2_000), st.sampled_from([2, 6, 16]))
