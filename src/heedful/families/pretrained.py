@@ -26,6 +26,7 @@ from heedful.data import LabelKind
 from heedful.errors import CheckpointError, UnsupportedError
 from heedful.families.config import ConfigReader
 from heedful.families.family import Family
+from heedful.families.faults import Fault, FaultKind, UnfitError, config_faults
 from heedful.families.registry import FAMILIES
 from heedful.model import (
     ClassificationHead,
@@ -36,6 +37,7 @@ from heedful.model import (
     build,
     build_head,
 )
+from heedful.model.skeleton import skeleton
 from heedful.settings import nearest
 
 TOKEN_TABLE = "token_embedding.weight"  # noqa: S105 - a name of ours
@@ -44,7 +46,6 @@ OUTPUT_BIAS = "output.bias"
 HEAD_PREFIX = "head."
 OUTPUT_PREFIX = "output."
 HEAD_OUTPUT = "head.output.weight"
-MAX_FAULTS = 40
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Pretrained:
         Raises:
             CheckpointError: a file is damaged, or tensors that must be equal are not.
         """
-        with torch.device("meta"):
+        with skeleton():
             model = build(self.spec)
         self._load(model, dtype, prefix="")
         return model.eval()
@@ -95,7 +96,7 @@ class Pretrained:
                 f"{self.located.folder} holds no trained classification head",
                 remedy="Train one: give it as model.checkpoint in a recipe of heedful train.",
             )
-        with torch.device("meta"):
+        with skeleton():
             head = build_head(self.head, self.spec.d_model)
         self._load(head, dtype, prefix=HEAD_PREFIX)
         return head.eval()
@@ -235,17 +236,16 @@ def understand(located: Located, config: Mapping[str, Any], weights: StoredWeigh
         head = None if family.classifier is None else family.classifier.spec(reader, len(labels))
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, detail['loc'])) or 'the model'}: {detail['msg']}" for detail in error.errors()]
-        raise _refusal(located, family, [*reader.faults, *faults]) from None
+        raise UnfitError(located, family, config_faults([*reader.faults, *faults])) from None
     reader.finish(family.ignored)
     if reader.faults:
-        raise _refusal(located, family, reader.faults)
+        raise UnfitError(located, family, config_faults(reader.faults))
 
     complete = spec.model_copy(update={"output": output})
     num_layers = sum(len(stack.layers) for stack in (spec.encoder, spec.decoder) if stack is not None)
     if num_layers > len(weights):  # before a module of each is made
-        raise _refusal(
-            located, family, [f"the config has {num_layers} layers, and the weights are {len(weights)} tensors"]
-        )
+        fault = f"the config has {num_layers} layers, and the weights are {len(weights)} tensors"
+        raise UnfitError(located, family, config_faults([fault]))
     rules = _rules(family, complete, config)
     found = plan(rules, weights, prefixes=family.prefixes)
     steps = {name: step for step in found.steps for name in step.ours}
@@ -263,9 +263,9 @@ def understand(located: Located, config: Mapping[str, Any], weights: StoredWeigh
         wanted = {name: shape for name, shape in wanted.items() if name not in own}
     faults = _unfit(weights, steps, wanted, rules)
     unexpected = [*found.unexpected, *_without_place(steps, wanted)]
-    faults += [f"unexpected {name} {weights[name].shape}" for name in unexpected]
+    faults += [Fault(FaultKind.UNEXPECTED, f"unexpected {name} {weights[name].shape}", name) for name in unexpected]
     if faults:
-        raise _refusal(located, family, faults)
+        raise UnfitError(located, family, faults, rules=rules, wanted=wanted)
     return Pretrained(
         located=located,
         family=family,
@@ -278,18 +278,6 @@ def understand(located: Located, config: Mapping[str, Any], weights: StoredWeigh
         notes=tuple(f"{name}: {reason}" for name, reason in found.dropped.items()),
         weights=weights,
         steps=steps,
-    )
-
-
-def _refusal(located: Located, family: Family, faults: list[str]) -> CheckpointError:
-    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    shown = [f"  {fault}" for fault in faults[:MAX_FAULTS]]
-    if len(faults) > MAX_FAULTS:
-        shown.append(f"  … and {len(faults) - MAX_FAULTS} more")
-    return CheckpointError(
-        f"{located.folder} cannot be read as a checkpoint of the family {family.model_type}, {count}:\n"
-        + "\n".join(shown),
-        remedy=f"`heedful doctor {located.folder}` says more.",
     )
 
 
@@ -334,8 +322,9 @@ def _without_place(steps: Mapping[str, Step], wanted: Mapping[str, tuple[int, ..
 
     Parts of a head without its last layer, which some families keep with the base model, are none of them.
     """
-    idle = (step for step in steps.values() if not any(name in wanted for name in step.ours))
-    return [step.stored[0] for step in idle if not any(name.startswith(HEAD_PREFIX) for name in step.ours)]
+    used = {step.stored for name, step in steps.items() if name in wanted}
+    idle = {step.stored: step for step in steps.values() if step.stored not in used}
+    return [stored[0] for stored, step in idle.items() if not any(name.startswith(HEAD_PREFIX) for name in step.ours)]
 
 
 def _tie(steps: dict[str, Step]) -> None:
@@ -350,7 +339,7 @@ def _tie(steps: dict[str, Step]) -> None:
 
 def _wanted(spec: TransformerSpec, head: ClassificationHeadSpec | None) -> dict[str, tuple[int, ...]]:
     """Names and shapes of all our tensors; nothing is allocated."""
-    with torch.device("meta"):
+    with skeleton():
         wanted = {name: tuple(tensor.shape) for name, tensor in build(spec).state_dict().items()}
         if head is not None:
             state = build_head(head, spec.d_model).state_dict()
@@ -360,22 +349,24 @@ def _wanted(spec: TransformerSpec, head: ClassificationHeadSpec | None) -> dict[
 
 def _unfit(
     weights: StoredWeights, steps: Mapping[str, Step], wanted: Mapping[str, tuple[int, ...]], rules: Rules
-) -> list[str]:
+) -> list[Fault]:
     """Missing and misshapen weights, under upstream's names."""
-    faults: dict[str, None] = {}
+    faults: dict[Fault, None] = {}
     shapes: dict[tuple[str, ...], Mapping[str, tuple[int, ...]]] = {}
     for name, shape in wanted.items():
         step = steps.get(name)
         if step is None:
-            theirs = their_names(rules, name)
-            faults[f"missing {name if theirs is None else theirs[0]}, our {name} {shape}"] = None
+            found = their_names(rules, name)
+            theirs = name if found is None else found[0]
+            faults[Fault(FaultKind.MISSING, f"missing {theirs}, our {name} {shape}", theirs, shape)] = None
             continue
         if step.stored not in shapes:
             shapes[step.stored] = _shapes(weights, step)
         actual = shapes[step.stored].get(name if name in step.ours else OUTPUT_WEIGHT)
         if actual != shape:
-            stored = weights[step.stored[0]].shape
-            faults[f"misshapen {step.stored[0]}: {stored} stored, our {name} is {shape}"] = None
+            stored = step.stored[0]
+            text = f"misshapen {stored}: {weights[stored].shape} stored, our {name} is {shape}"
+            faults[Fault(FaultKind.MISSHAPEN, text, stored, shape, actual)] = None
     return list(faults)
 
 
