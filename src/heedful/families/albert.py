@@ -5,6 +5,7 @@ from __future__ import annotations
 from heedful.checkpoint.rules import Drop, Rule
 from heedful.families.bert import (
     EMBEDDING_RULES,
+    TOKEN_TYPE_RULE,
     Defaults,
     bert_positions,
     encoder_layer,
@@ -63,6 +64,7 @@ ALBERT = Family(
     spec=_spec,
     rules=always(
         *EMBEDDING_RULES,
+        TOKEN_TYPE_RULE,
         Rule("encoder.embedding_hidden_mapping_in.*", "encoder.embeddings.projection.*"),
         Rule(f"{_LAYER}.attention.query.*", "encoder.layers.{}.self_attention.query.*"),
         Rule(f"{_LAYER}.attention.key.*", "encoder.layers.{}.self_attention.key.*"),

@@ -26,24 +26,29 @@ from heedful.model import (
     TransformerSpec,
 )
 
-LAYER_RULES: Rules = (
-    Rule("encoder.layer.{}.attention.self.query.*", "encoder.layers.{}.self_attention.query.*"),
-    Rule("encoder.layer.{}.attention.self.key.*", "encoder.layers.{}.self_attention.key.*"),
-    Rule("encoder.layer.{}.attention.self.value.*", "encoder.layers.{}.self_attention.value.*"),
+ATTENTION_OUTPUT_RULES: Rules = (
     Rule("encoder.layer.{}.attention.output.dense.*", "encoder.layers.{}.self_attention.output.*"),
     Rule("encoder.layer.{}.attention.output.LayerNorm.*", "encoder.layers.{}.self_attention_residual.norm_sum.*"),
+)
+FEED_FORWARD_RULES: Rules = (
     Rule("encoder.layer.{}.intermediate.dense.*", "encoder.layers.{}.feed_forward.up.*"),
     Rule("encoder.layer.{}.output.dense.*", "encoder.layers.{}.feed_forward.down.*"),
     Rule("encoder.layer.{}.output.LayerNorm.*", "encoder.layers.{}.feed_forward_residual.norm_sum.*"),
 )
+LAYER_RULES: Rules = (
+    Rule("encoder.layer.{}.attention.self.query.*", "encoder.layers.{}.self_attention.query.*"),
+    Rule("encoder.layer.{}.attention.self.key.*", "encoder.layers.{}.self_attention.key.*"),
+    Rule("encoder.layer.{}.attention.self.value.*", "encoder.layers.{}.self_attention.value.*"),
+    *ATTENTION_OUTPUT_RULES,
+    *FEED_FORWARD_RULES,
+)
 EMBEDDING_RULES: Rules = (
     Rule("embeddings.word_embeddings.weight", "token_embedding.weight"),
     Rule("embeddings.position_embeddings.weight", "encoder.embeddings.positions.table.weight"),
-    Rule("embeddings.token_type_embeddings.weight", "encoder.embeddings.token_types.weight"),
     Rule("embeddings.LayerNorm.*", "encoder.embeddings.norm.*"),
     Drop("embeddings.position_ids", "the numbers 0, 1, …"),
 )
-
+TOKEN_TYPE_RULE = Rule("embeddings.token_type_embeddings.weight", "encoder.embeddings.token_types.weight")
 
 _POOLER = dict.fromkeys(
     (
@@ -193,18 +198,18 @@ def first_token_head(
     )
 
 
-def output_bias(spec: TransformerSpec, tied: str, untied: str) -> Rules:
-    """The output's bias bears two names where the output is tied; where it is not, the first is never added."""
+def output_bias(spec: TransformerSpec, tied: str, untied: str, *also: str) -> Rules:
+    """The output's bias bears two names, or more, where the output is tied; where it is not, the first is not added."""
     if spec.output is not None and not spec.output.tied:
         return (Rule(untied, "output.bias"), Drop(tied, "upstream adds it only where the output is tied"))
-    return (Rule(tied, "output.bias", also=(untied,)),)
+    return (Rule(tied, "output.bias", also=(untied, *also)),)
 
 
 BERT = Family(
     model_type="bert",
     architecture="BertModel",
     spec=_spec,
-    rules=always(*EMBEDDING_RULES, *LAYER_RULES, Rule("pooler.dense.*", "head.dense.*")),
+    rules=always(*EMBEDDING_RULES, TOKEN_TYPE_RULE, *LAYER_RULES, Rule("pooler.dense.*", "head.dense.*")),
     language_model=LanguageModel(
         "BertForMaskedLM",
         masked_output,

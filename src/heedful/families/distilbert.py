@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from heedful.checkpoint.rules import Drop, Rule
-from heedful.families.bert import head_width
+from heedful.checkpoint.rules import Rule
+from heedful.families.bert import EMBEDDING_RULES, head_width
 from heedful.families.config import ConfigReader
 from heedful.families.family import Classifier, Family, LanguageModel, always
 from heedful.model import (
@@ -76,10 +76,7 @@ DISTILBERT = Family(
     architecture="DistilBertModel",
     spec=_spec,
     rules=always(
-        Rule("embeddings.word_embeddings.weight", "token_embedding.weight"),
-        Rule("embeddings.position_embeddings.weight", "encoder.embeddings.positions.table.weight"),
-        Rule("embeddings.LayerNorm.*", "encoder.embeddings.norm.*"),
-        Drop("embeddings.position_ids", "the numbers 0, 1, …"),
+        *EMBEDDING_RULES,
         Rule("transformer.layer.{}.attention.q_lin.*", "encoder.layers.{}.self_attention.query.*"),
         Rule("transformer.layer.{}.attention.k_lin.*", "encoder.layers.{}.self_attention.key.*"),
         Rule("transformer.layer.{}.attention.v_lin.*", "encoder.layers.{}.self_attention.value.*"),

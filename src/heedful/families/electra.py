@@ -6,6 +6,7 @@ from heedful.checkpoint.rules import Drop, Rule
 from heedful.families.bert import (
     EMBEDDING_RULES,
     LAYER_RULES,
+    TOKEN_TYPE_RULE,
     Defaults,
     bert_positions,
     encoder_layer,
@@ -46,7 +47,12 @@ ELECTRA = Family(
     model_type="electra",
     architecture="ElectraModel",
     spec=_spec,
-    rules=always(*EMBEDDING_RULES, Rule("embeddings_project.*", "encoder.embeddings.projection.*"), *LAYER_RULES),
+    rules=always(
+        *EMBEDDING_RULES,
+        TOKEN_TYPE_RULE,
+        Rule("embeddings_project.*", "encoder.embeddings.projection.*"),
+        *LAYER_RULES,
+    ),
     language_model=LanguageModel(
         "ElectraForMaskedLM",
         _output,

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from heedful.checkpoint.rules import Drop, Rule
-from heedful.families.bert import Defaults, encoder_layer, encoder_only, first_token_head
+from heedful.checkpoint.rules import Rule
+from heedful.families.bert import (
+    EMBEDDING_RULES,
+    FEED_FORWARD_RULES,
+    Defaults,
+    encoder_layer,
+    encoder_only,
+    first_token_head,
+)
 from heedful.families.config import ConfigReader
 from heedful.families.family import Classifier, Family, LanguageModel, always
 from heedful.families.roberta import (
@@ -43,19 +50,14 @@ MPNET = Family(
     architecture="MPNetModel",
     spec=_spec,
     rules=always(
-        Rule("embeddings.word_embeddings.weight", "token_embedding.weight"),
-        Rule("embeddings.position_embeddings.weight", "encoder.embeddings.positions.table.weight"),
-        Rule("embeddings.LayerNorm.*", "encoder.embeddings.norm.*"),
-        Drop("embeddings.position_ids", "the numbers 0, 1, …"),
+        *EMBEDDING_RULES,
         Rule("encoder.relative_attention_bias.weight", "encoder.relative_bias.table.weight"),
         Rule("encoder.layer.{}.attention.attn.q.*", "encoder.layers.{}.self_attention.query.*"),
         Rule("encoder.layer.{}.attention.attn.k.*", "encoder.layers.{}.self_attention.key.*"),
         Rule("encoder.layer.{}.attention.attn.v.*", "encoder.layers.{}.self_attention.value.*"),
         Rule("encoder.layer.{}.attention.attn.o.*", "encoder.layers.{}.self_attention.output.*"),
         Rule("encoder.layer.{}.attention.LayerNorm.*", "encoder.layers.{}.self_attention_residual.norm_sum.*"),
-        Rule("encoder.layer.{}.intermediate.dense.*", "encoder.layers.{}.feed_forward.up.*"),
-        Rule("encoder.layer.{}.output.dense.*", "encoder.layers.{}.feed_forward.down.*"),
-        Rule("encoder.layer.{}.output.LayerNorm.*", "encoder.layers.{}.feed_forward_residual.norm_sum.*"),
+        *FEED_FORWARD_RULES,
         UNUSED_POOLER,
     ),
     language_model=LanguageModel("MPNetForMaskedLM", gelu_output, language_model_rules, prefix="mpnet."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from heedful.families.albert import ALBERT
 from heedful.families.bart import BART
 from heedful.families.bert import BERT
+from heedful.families.deberta_v2 import DEBERTA_V2
 from heedful.families.distilbert import DISTILBERT
 from heedful.families.electra import ELECTRA
 from heedful.families.family import Family
@@ -32,6 +33,7 @@ FAMILIES: dict[str, Family] = {
         ELECTRA,
         ALBERT,
         MPNET,
+        DEBERTA_V2,
         LLAMA,
         MARIAN,
         BART,

@@ -7,6 +7,7 @@ from heedful.families.bert import (
     BERT_DEFAULTS,
     EMBEDDING_RULES,
     LAYER_RULES,
+    TOKEN_TYPE_RULE,
     Defaults,
     encoder_layer,
     encoder_only,
@@ -64,7 +65,7 @@ def _family(model_type: str, name: str, defaults: Defaults = BERT_DEFAULTS) -> F
         model_type=model_type,
         architecture=f"{name}Model",
         spec=spec,
-        rules=always(*EMBEDDING_RULES, *LAYER_RULES, UNUSED_POOLER),
+        rules=always(*EMBEDDING_RULES, TOKEN_TYPE_RULE, *LAYER_RULES, UNUSED_POOLER),
         language_model=LanguageModel(f"{name}ForMaskedLM", gelu_output, language_model_rules, prefix="roberta."),
         classifier=Classifier(
             f"{name}ForSequenceClassification", first_token_head, always(*CLASSIFIER_RULES), prefix="roberta."

@@ -49,7 +49,7 @@ def layer_positions(
     spec: StackSpec, d_model: int, build_norm: Callable[[NormSpec, int], nn.Module]
 ) -> list[RotaryPositions | RelativeEmbeddings | None]:
     """What each layer's self-attention is told about positions; layers of the same kind share a module."""
-    modules: dict[tuple[RotarySpec | DisentangledSpec, int], RotaryPositions | RelativeEmbeddings] = {}
+    modules: dict[tuple[RotarySpec | DisentangledSpec, int | None], RotaryPositions | RelativeEmbeddings] = {}
     chosen: list[RotaryPositions | RelativeEmbeddings | None] = []
     for layer in spec.layers:
         attention = layer.self_attention
@@ -57,7 +57,7 @@ def layer_positions(
         if attention is None or not isinstance(positions, RotarySpec | DisentangledSpec):
             chosen.append(None)
             continue
-        key = (positions, attention.head_dim)
+        key = (positions, attention.head_dim if isinstance(positions, RotarySpec) else None)
         if key not in modules:
             modules[key] = (
                 _rotary(positions, attention.head_dim)

@@ -34,13 +34,27 @@ def structural_faults(tree: Mapping[str, Any]) -> Iterator[Fault]:
             yield (*path, "cross_attention"), "cross-attention without an encoder"
     elif read and not crossing:
         yield ("decoder", "layers"), "no layer has cross_attention: nothing would read the encoder"
-    if (_get(_get(decoder, "positions"), "kind")) == "disentangled":
-        yield ("decoder", "positions"), "disentangled positions look both ways: they are for encoders"
+    yield from _disentangled_faults(encoder, decoder)
     width, d_model, output = tree.get("embedding_width"), tree.get("d_model"), tree.get("output")
     if width not in (None, d_model) and isinstance(output, Mapping) and output.get("transform") is None:
         yield ("output",), f"token vectors of width {width} need a transform from d_model {d_model}"
     for name, stack in (("encoder", encoder), ("decoder", decoder)):
         yield from _position_faults(stack, name, d_model if width is None else width)
+
+
+def _disentangled_faults(encoder: object, decoder: object) -> Iterator[Fault]:
+    if _get(_get(decoder, "positions"), "kind") == "disentangled":
+        yield ("decoder", "positions"), "disentangled positions look both ways: they are for encoders"
+    if _get(_get(encoder, "positions"), "kind") != "disentangled":
+        return
+    for path, layer in _layers(encoder, "encoder"):
+        attention = layer.get("self_attention")
+        for key in ("rotary", "soft_cap", "query_key_norm"):
+            if _get(attention, key) is not None:
+                yield (*path, "self_attention", key), "disentangled positions leave no room for it"
+        shared = _get(attention, "num_kv_heads")
+        if shared not in (None, _get(attention, "num_heads")):
+            yield (*path, "self_attention", "num_kv_heads"), "disentangled positions need a key for each query head"
 
 
 def _position_faults(stack: object, name: str, width: object) -> Iterator[Fault]:

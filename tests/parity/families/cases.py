@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.parity.families.cases_albert import CASES as ALBERT
 from tests.parity.families.cases_bart import CASES as BART
 from tests.parity.families.cases_bert import CASES as BERT
+from tests.parity.families.cases_deberta_v2 import CASES as DEBERTA_V2
 from tests.parity.families.cases_distilbert import CASES as DISTILBERT
 from tests.parity.families.cases_electra import CASES as ELECTRA
 from tests.parity.families.cases_gpt2 import CASES as GPT2
@@ -16,4 +17,19 @@ from tests.parity.families.cases_qwen import CASES as QWEN
 from tests.parity.families.cases_roberta import CASES as ROBERTA
 from tests.parity.families.cases_t5 import CASES as T5
 
-CASES = (*BERT, *DISTILBERT, *ROBERTA, *ELECTRA, *ALBERT, *MPNET, *LLAMA, *BART, *T5, *GPT2, *GPT_NEOX, *MISTRAL, *QWEN)
+CASES = (
+    *BERT,
+    *DISTILBERT,
+    *ROBERTA,
+    *ELECTRA,
+    *ALBERT,
+    *MPNET,
+    *DEBERTA_V2,
+    *LLAMA,
+    *BART,
+    *T5,
+    *GPT2,
+    *GPT_NEOX,
+    *MISTRAL,
+    *QWEN,
+)
