@@ -5,12 +5,14 @@ from __future__ import annotations
 from heedful.text.encoding import Encoding, is_unicode
 from heedful.text.settings import TokenizerKind, TokenizerSettings
 from heedful.text.tokenizer import SpecialTokens, Tokenizer
+from heedful.text.vocabularies import Side
 from heedful.text.windows import FittedText, LongInput, fit
 
 __all__ = [
     "Encoding",
     "FittedText",
     "LongInput",
+    "Side",
     "SpecialTokens",
     "Tokenizer",
     "TokenizerKind",

@@ -128,6 +128,8 @@ def _sentencepiece_normalizers(model: SentencePieceModel, options: Options, *, p
         steps.append(normalizers.Lowercase())
     if model.charsmap:
         steps.append(normalizers.Precompiled(model.charsmap))
+    if options.get("any_whitespace"):
+        steps.append(normalizers.Replace(hf.Regex(r"\s"), " "))
     if model.remove_extra_whitespaces:
         steps += [normalizers.Replace(hf.Regex(" {2,}"), " "), normalizers.Replace(hf.Regex(r"\A | \z"), "")]
     if prefix:

@@ -59,6 +59,8 @@ _FAIRSEQ_ROLES = {
 }
 _FAIRSEQ_FIRST = ("{bos}", "{pad}", "{eos}", "{unk}")
 """fairseq's dictionary begins with four tokens of its own, in place of SentencePiece's three."""
+_ANY_WHITESPACE = {"any_whitespace": True}
+"""These families take what SentencePiece leaves of other white space, such as U+0085, for a space."""
 _END = "<|endoftext|>"
 _BERT_TEMPLATES = ("{cls} $A {sep}", "{cls} $A {sep} $B:1 {sep}:1")
 _ROBERTA_TEMPLATES = ("{cls} $A {sep}", "{cls} $A {sep} {sep} $B {sep}")
@@ -83,10 +85,16 @@ HINTS: Mapping[str, TokenizerHints] = {
     "GPTNeoX": TokenizerHints(roles={"bos": _END, "eos": _END, "unk": _END, "pad": "<|padding|>"}, nfc=True),
     "Qwen2": TokenizerHints(roles={"eos": _END, "unk": _END, "pad": _END}, nfc=True, words=_QWEN2_WORDS),
     "XLMRoberta": TokenizerHints(
-        roles=_FAIRSEQ_ROLES, templates=_ROBERTA_TEMPLATES, first=_FAIRSEQ_FIRST, skipped=3, last=("{mask}",)
+        roles=_FAIRSEQ_ROLES,
+        options=_ANY_WHITESPACE,
+        templates=_ROBERTA_TEMPLATES,
+        first=_FAIRSEQ_FIRST,
+        skipped=3,
+        last=("{mask}",),
     ),
     "Camembert": TokenizerHints(
         roles=_FAIRSEQ_ROLES,
+        options=_ANY_WHITESPACE,
         templates=_ROBERTA_TEMPLATES,
         first=("<s>NOTUSED", "{pad}", "</s>NOTUSED", "{unk}", "<unk>NOTUSED"),
         skipped=1,
@@ -95,7 +103,7 @@ HINTS: Mapping[str, TokenizerHints] = {
     "Albert": TokenizerHints(
         roles=_BERT_ROLES | {"bos": "[CLS]", "eos": "[SEP]", "unk": "<unk>", "pad": "<pad>"},
         templates=_BERT_TEMPLATES,
-        options={"do_lower_case": True, "keep_accents": False, "replace_quotes": True},
+        options={"do_lower_case": True, "keep_accents": False, "replace_quotes": True, **_ANY_WHITESPACE},
     ),
     "DebertaV2": TokenizerHints(
         roles=_BERT_ROLES | {"bos": "[CLS]", "eos": "[SEP]"},
@@ -105,7 +113,7 @@ HINTS: Mapping[str, TokenizerHints] = {
     "T5": TokenizerHints(
         roles={"eos": "</s>", "unk": "<unk>", "pad": "<pad>"},
         templates=("$A {eos}", "$A {eos} $B {eos}"),
-        options={"extra_ids": 100},
+        options={"extra_ids": 100, **_ANY_WHITESPACE},
     ),
     "Pegasus": TokenizerHints(
         roles={"eos": "</s>", "unk": "<unk>", "pad": "<pad>", "mask": "<mask_2>"},

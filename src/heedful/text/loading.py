@@ -53,6 +53,8 @@ class LoadedTokenizer:
     prefixes: Mapping[str, str] = field(default_factory=dict)
     """Task to what T5 wants in front of a text."""
     chat_template: str | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+    """Of tokenizer_config.json, what a tokenizer.json does not hold: the usual language."""
 
 
 def load_tokenizer(path: Path, side: Side) -> LoadedTokenizer:
@@ -150,7 +152,14 @@ def _finish(folder: TokenizerFolder, vocabulary: Vocabulary, *, new: bool) -> Lo
     special = {token.content for token in backend.get_added_tokens_decoder().values() if token.special}
     keep_unreachable(backend, special.union(vocabulary.reserved))
     return LoadedTokenizer(
-        backend, roles, vocabulary.hints, languages, vocabulary.known, folder.prefixes, folder.chat_template
+        backend=backend,
+        roles=roles,
+        hints=vocabulary.hints,
+        languages=languages,
+        known=vocabulary.known,
+        prefixes=folder.prefixes,
+        chat_template=folder.chat_template,
+        options={key: folder.config[key] for key in ("src_lang", "legacy_behaviour") if key in folder.config},
     )
 
 

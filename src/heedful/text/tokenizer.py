@@ -90,6 +90,7 @@ class Tokenizer:
             "clean_up_tokenization_spaces": False,
             "split_special_tokens": True,
             **{f"{role}_token": token for role, token in self._roles.items()},
+            **loaded.options,
             **({OWN_KEY: own} if own else {}),
         }
         (folder / file).write_text(self._backend.to_str(pretty=True), encoding="utf-8")
