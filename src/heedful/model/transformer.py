@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from heedful.errors import InputTooLongError, RequestError, UnsupportedError
 from heedful.model.spec import TransformerSpec
-from heedful.nn import KeyValueCache, LanguageModelHead, Stack
+from heedful.nn import KeyValueCache, LanguageModelHead, LayerCache, Stack
 
 
 class Transformer(nn.Module):
@@ -103,6 +105,40 @@ class Transformer(nn.Module):
             _check_cache(cache, len(ids))
         hidden: Tensor = self.decoder(tokens, mask=mask, memory=memory, memory_mask=memory_mask, cache=cache)
         return hidden
+
+    def step(
+        self,
+        ids: Tensor,
+        *,
+        positions: Tensor,
+        key_positions: Tensor,
+        visible: Tensor,
+        memory_mask: Tensor | None,
+        caches: Sequence[LayerCache],
+    ) -> Tensor:
+        """Read the next token of each of K beams of B texts: ids (B, K) -> (B, K, D); see :meth:`Stack.step`.
+
+        For the search of :mod:`heedful.generation`, which checks what it gives.
+        """
+        assert self.decoder is not None
+        hidden: Tensor = self.decoder.step(
+            self.token_embedding(ids),
+            positions=positions,
+            key_positions=key_positions,
+            visible=visible,
+            memory_mask=memory_mask,
+            caches=caches,
+        )
+        return hidden
+
+    def project_memory(self, memory: Tensor) -> list[tuple[Tensor, Tensor] | None]:
+        """What the decoder's layers, in the order they are run, look at of the encoder's output (B, S, D).
+
+        Returns:
+            Keys and values (B, G, S, K) of each cross-attention, None where a layer has none.
+        """
+        assert self.decoder is not None
+        return self.decoder.project_memory(memory)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states (..., D) -> logits over the vocabulary (..., V).

@@ -152,10 +152,14 @@ class SelfAttention(Attention):
 class CrossAttention(Attention):
     """Tokens of a decoder look at an encoder's output, the memory."""
 
+    def project(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S, D) -> keys and values (B, G, S, K), G key/value heads."""
+        return self._project_keys_values(memory)
+
     def forward(self, x: Tensor, mask: AttentionMask, *, memory: Tensor, cache: LayerCache | None = None) -> Tensor:
         """(B, T, D) and memory (B, S, D) -> (B, T, D); a cache projects the memory once and keeps it."""
         if cache is None:
-            keys, values = self._project_keys_values(memory)
+            keys, values = self.project(memory)
         else:
-            keys, values = cache.memory = cache.memory or self._project_keys_values(memory)
+            keys, values = cache.memory = cache.memory or self.project(memory)
         return self._attend(self._project_query(x), keys, values, mask)

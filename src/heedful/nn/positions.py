@@ -115,8 +115,12 @@ class RelativeBias(nn.Module):
 
     def forward(self, query_length: int, key_length: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Bias of the last T of S positions on all S: (1, H, T, S)."""
-        bias: Tensor = self.table(self.buckets(key_distances(query_length, key_length, device)))
-        return bias.permute(2, 0, 1)[None].to(dtype)
+        return self.at(key_distances(query_length, key_length, device), dtype)[None]
+
+    def at(self, distances: Tensor, dtype: torch.dtype) -> Tensor:
+        """Bias of each distance key - query: (..., T, S) -> (..., H, T, S)."""
+        bias: Tensor = self.table(self.buckets(distances))
+        return bias.movedim(-1, -3).to(dtype)
 
     def buckets(self, distances: Tensor) -> Tensor:
         """The bucket of each distance key - query."""
@@ -145,9 +149,12 @@ class AlibiBias(nn.Module):
 
     def forward(self, query_length: int, key_length: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Bias of the last T of S positions on all S: (1, H, T, S)."""
-        slopes = torch.tensor(self.slopes, dtype=dtype, device=device)
-        penalty: Tensor = slopes[:, None, None] * key_distances(query_length, key_length, device).abs()
-        return -penalty[None]
+        return self.at(key_distances(query_length, key_length, device), dtype)[None]
+
+    def at(self, distances: Tensor, dtype: torch.dtype) -> Tensor:
+        """Bias of each distance key - query: (..., T, S) -> (..., H, T, S)."""
+        slopes = torch.tensor(self.slopes, dtype=dtype, device=distances.device)
+        return -slopes[:, None, None] * distances.abs()[..., None, :, :]
 
 
 def alibi_slopes(num_heads: int) -> list[float]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from heedful.nn.cache import KeyValueCache
+from heedful.nn.cache import KeyValueCache, LayerCache
 from heedful.nn.embeddings import Embeddings
 from heedful.nn.layer import Layer
 from heedful.nn.masks import AttentionMask, padding_mask, self_attention_mask
@@ -88,12 +88,56 @@ class Stack(nn.Module):
         key_length = query_length if cache is None else cache.length
 
         positions = token_positions(query_length, key_length, mask=mask, device=tokens.device)
-        shared = [module(positions, tokens.dtype) for module in self.positions]
         masks = self._masks(query_length, key_length, mask, dtype=tokens.dtype, device=tokens.device)
-        memory_visible = padding_mask(memory_mask)
-
-        x = self.embeddings(tokens, positions, token_types)
         caches = [None] * len(self.order) if cache is None else cache.layers
+        x = self.embeddings(tokens, positions, token_types)
+        return self._run(x, positions, masks, memory=memory, memory_mask=memory_mask, caches=caches)
+
+    def step(
+        self,
+        tokens: Tensor,
+        *,
+        positions: Tensor,
+        key_positions: Tensor,
+        visible: Tensor,
+        memory_mask: Tensor | None,
+        caches: Sequence[LayerCache],
+    ) -> Tensor:
+        """The next token of each of K beams of B texts; what each sees is said one by one.
+
+        Args:
+            tokens: (B, K, D).
+            positions: (B, K), of these tokens in their texts.
+            key_positions: (B, S), of all tokens in the caches, these included as the last K.
+            visible: (B, K, S) boolean, True where a beam may look.
+            memory_mask: (B, source tokens) boolean, of what the caches hold of the encoder's output.
+            caches: one for each layer that is run; these tokens are added to them.
+
+        Returns:
+            (B, K, D).
+        """
+        distances = key_positions[:, None, :] - positions[..., None]
+        bias = None if self.relative_bias is None else self.relative_bias.at(distances, tokens.dtype)
+        masks: dict[int | None, AttentionMask] = {}
+        for window in set(self._windows):
+            allowed = (visible if window is None else visible & (distances.abs() < window))[:, None]
+            masks[window] = AttentionMask(allowed if bias is None else bias.masked_fill(~allowed, -torch.inf))
+        x = self.embeddings(tokens, positions)
+        return self._run(x, positions, masks, memory=None, memory_mask=memory_mask, caches=caches)
+
+    def _run(
+        self,
+        x: Tensor,
+        positions: Tensor,
+        masks: Mapping[int | None, AttentionMask],
+        *,
+        memory: Tensor | None,
+        memory_mask: Tensor | None,
+        caches: Sequence[LayerCache | None],
+    ) -> Tensor:
+        """All layers and the last norm: (B, T, D) -> (B, T, D)."""
+        shared = [module(positions, x.dtype) for module in self.positions]
+        memory_visible = padding_mask(memory_mask)
         for number, layer_cache in zip(self.order, caches, strict=True):
             which = self._positions[number]
             x = self.layers[number](
@@ -123,11 +167,23 @@ class Stack(nn.Module):
 
     def new_cache(self, batch_size: int, max_length: int, *, dtype: torch.dtype, device: torch.device) -> KeyValueCache:
         """Room for ``max_length`` tokens of ``batch_size`` texts."""
-        attentions = (cast("Layer", self.layers[number]).self_attention for number in self.order)
         return KeyValueCache(
-            [(0, 0) if attention is None else (attention.num_kv_heads, attention.head_dim) for attention in attentions],
+            self.head_shapes,
             batch_size=batch_size,
             max_length=max_length,
             dtype=dtype,
             device=device,
         )
+
+    def project_memory(self, memory: Tensor) -> list[tuple[Tensor, Tensor] | None]:
+        """Keys and values (B, G, S, K) of (B, S, D) for the cross-attention of each layer that is run."""
+        attentions = (cast("Layer", self.layers[number]).cross_attention for number in self.order)
+        return [None if attention is None else attention.project(memory) for attention in attentions]
+
+    @property
+    def head_shapes(self) -> list[tuple[int, int]]:
+        """Key/value heads and K of the self-attention of each layer that is run; (0, 0) where it has none."""
+        attentions = (cast("Layer", self.layers[number]).self_attention for number in self.order)
+        return [
+            (0, 0) if attention is None else (attention.num_kv_heads, attention.head_dim) for attention in attentions
+        ]
