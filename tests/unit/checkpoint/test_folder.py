@@ -19,8 +19,8 @@ def change(file: Path, **changes: Any) -> None:
     file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | changes), encoding="utf-8")
 
 
-def test_read_model_gives_the_transformer_of_a_run(run: Run) -> None:
-    model = heedful.read_model(run.folder)
+def test_load_model_gives_the_transformer_of_a_run(run: Run) -> None:
+    model = heedful.load_model(run.folder)
     ids = torch.arange(12).view(2, 6)
     assert not model.training
     assert torch.equal(model.encode(ids), run.task.model.encode(ids))
@@ -45,7 +45,7 @@ def test_all_faults_of_a_spec_are_listed_with_the_file(run_copy: Path) -> None:
     spec = json.loads(file.read_text(encoding="utf-8"))["spec"]
     change(file, spec=spec | {"d_model": -1, "vocabulary_sise": 3})
     with pytest.raises(CheckpointError) as caught:
-        heedful.read_model(run_copy)
+        heedful.load_model(run_copy)
     assert str(file) in caught.value.message
     assert "d_model: Input should be greater than 0 (got -1)" in caught.value.message
     assert "vocabulary_sise: unknown key; did you mean vocabulary_size?" in caught.value.message

@@ -14,6 +14,7 @@ from torch import nn
 
 from heedful.checkpoint import assign_weights, open_weights, save_weights
 from heedful.errors import CheckpointError
+from heedful.model.skeleton import skeleton
 
 
 class Tied(nn.Module):
@@ -42,6 +43,19 @@ def test_the_same_bits_come_back(file: Path, dtype: torch.dtype) -> None:
     for name, tensor in saved.state_dict().items():
         assert state[name].dtype == tensor.dtype
         assert torch.equal(state[name], tensor)
+
+
+def test_a_skeleton_takes_copies_and_stays_tied(file: Path) -> None:
+    saved = Tied()
+    save_weights(saved, file)
+    with skeleton():
+        loaded = Tied()
+    stored = open_weights(file.parent)
+    assign_weights(loaded, {name: stored.tensor(name) for name in stored}, source="it")
+    assert loaded.again.weight is loaded.first.weight
+    file.write_bytes(bytes(file.stat().st_size))
+    state = loaded.state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in saved.state_dict().items())
 
 
 def test_a_tied_weight_is_stored_once(file: Path) -> None:
