@@ -163,3 +163,27 @@ def test_ctrl_c_ends_a_prediction(heedful_path: Path, model: Path, many_texts: P
         process.stdout.read()
         assert process.stderr.read() == "heedful: interrupted\n"
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_answers_stay_side_by_side_with_the_lines_of_a_text(
+    call: Call, model: Path, tmp_path: Path, as_json: bool
+) -> None:
+    """As `paste` puts them: blank lines at the beginning, within, and at the end have answers too."""
+    lines = ["", "card stolen", "   ", "", "雨 wind", ""]
+    path = tmp_path / "texts.txt"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    answer = call("predict", model, path, *(["--json"] if as_json else []))
+    assert answer.exit_code == 0
+    assert "heedful: 4 blank lines have no text, and so no label" in answer.stderr
+    rows = answer.stdout.splitlines()
+    assert len(rows) == len(lines)
+    for line, row in zip(lines, rows, strict=True):
+        label = json.loads(row)["label"] if as_json else row.split("\t")[0]
+        assert (label in (None, "-")) == (not line.strip())
+        if not as_json:
+            assert row.split("\t")[2] == line.strip()
+    if not as_json:
+        assert rows[0] == "-\t0.000\t"
+    plain = call("predict", model, text="card stolen\n雨 wind\n").stdout.splitlines()
+    assert as_json or [row for row in rows if not row.startswith("-")] == plain

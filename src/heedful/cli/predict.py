@@ -55,7 +55,8 @@ def command(
 ) -> None:
     """Classify texts.
 
-    One line for each text, in order: label, score from 0 to 1, and the text; with --json, one JSON object.
+    One line for each text, in order: label, score from 0 to 1, and the text; with --json, one JSON object. A blank
+    line of plain text is answered too, with - for the label, so that answers and lines stay side by side.
     """
     from heedful.cli.meter import Meter
     from heedful.data import LabelKind, OnBadRow, read_examples
@@ -65,7 +66,7 @@ def command(
     task = load(model, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code)
     columns = renamed(task.card.columns, text_column, pair_column, None)
     reader = read_examples(data, columns, label_kind=LabelKind.NONE, on_bad_row=OnBadRow(on_bad_row))
-    cut = windowed = 0
+    cut = windowed = blank = 0
     with ProgressBar("predicting", shown=not sys.stdout.isatty()) as bar:
         meter, read_ahead = Meter(bar), _read_ahead(data)
         if read_ahead == 1:
@@ -73,8 +74,11 @@ def command(
         for example, answer in task.predict_stream(reader, look_ahead=read_ahead, tally=meter):
             cut += answer.cut_tokens > 0
             windowed += answer.windows > 1
+            blank += not example.text
             typer.echo(_as_json(answer, top) if as_json else _as_text(example.text, answer))
         notes = [*reader.bad_rows.notes]
+        if blank:
+            notes.append(f"{blank:,} blank lines have no text, and so no label")
         if cut:
             notes.append(f"{cut:,} texts were cut to {task.card.max_length} tokens")
         if windowed:

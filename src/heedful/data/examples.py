@@ -41,11 +41,19 @@ class Example(NamedTuple):
     """One text to classify, or a pair of texts."""
 
     text: str
+    """Empty for a blank line of plain text only."""
     pair: str | None
     labels: tuple[str, ...]
     """One, any number, or none, as the :class:`LabelKind` says."""
     row: int
     """Its number in the file: the line it begins on, or the row of a table."""
+    file: str = ""
+    """Where it is one of several."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return f"{self.file}, row {self.row}" if self.file else f"row {self.row}"
 
 
 class ExampleReader:
@@ -80,11 +88,14 @@ class ExampleReader:
 
     def _example(self, row: Row) -> Example:
         columns = self._columns
+        if row.blank:
+            return Example("", None, (), row.number)
         return Example(
             text=_text(row.values[columns.text], columns.text),
             pair=None if columns.pair is None else _text(row.values[columns.pair], columns.pair),
             labels=() if self._label_kind is LabelKind.NONE else self._labels(row.values[columns.label]),
             row=row.number,
+            file=row.file if len(self._source.files) > 1 else "",
         )
 
     def _labels(self, value: Any) -> tuple[str, ...]:

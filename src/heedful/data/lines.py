@@ -48,7 +48,9 @@ def _next_record(lines: Lines, records: Iterator[list[str]]) -> tuple[list[str] 
 
 def read_jsonl(file: DataFile, columns: Collection[str], bad_rows: BadRows) -> Iterator[Row]:
     """Rows of a JSON Lines file, an object a line."""
-    for row, line in _filled_lines(file, bad_rows):
+    for row, line in _good_lines(file, bad_rows):
+        if line.isspace():
+            continue
         try:
             values = json.loads(line, object_pairs_hook=_object)
             fault = _object_fault(values, columns)
@@ -82,19 +84,19 @@ def _object_fault(values: Any, columns: Collection[str]) -> str | None:
 
 
 def read_text(file: DataFile, columns: Collection[str], bad_rows: BadRows) -> Iterator[Row]:
-    """Lines of plain text, each of them the first of ``columns``, or ``text``."""
+    """Lines of plain text, each of them the first of ``columns``, or ``text``; blank ones too, so that all count."""
     name, *others = columns or ["text"]
     if others:
         raise DataError(
             f"{file} is plain text, a text a line, and has no column {others[0]!r}",
             remedy="Use csv, tsv, jsonl or parquet.",
         )
-    for row, line in _filled_lines(file, bad_rows):
-        yield row._replace(values={name: line.rstrip("\r\n")})
+    for row, line in _good_lines(file, bad_rows):
+        yield row._replace(values={name: line.rstrip("\r\n")}, blank=not line.strip())
 
 
-def _filled_lines(file: DataFile, bad_rows: BadRows) -> Iterator[tuple[Row, str]]:
-    """Each good line that is not blank, with a row still empty."""
+def _good_lines(file: DataFile, bad_rows: BadRows) -> Iterator[tuple[Row, str]]:
+    """Each good line, with a row still empty."""
     with opened(file) as stream:
         lines = Lines(stream)
         for line in lines:
@@ -102,5 +104,5 @@ def _filled_lines(file: DataFile, bad_rows: BadRows) -> Iterator[tuple[Row, str]
             fault = lines.take_fault()
             if fault:
                 bad_rows.report(row.place, fault)
-            elif not line.isspace():
+            else:
                 yield row, line

@@ -19,6 +19,8 @@ class Row(NamedTuple):
     values: dict[str, Any]
     unit: str = "line"
     """What ``number`` counts."""
+    blank: bool = False
+    """A line of plain text with nothing on it, which has no text and is no fault."""
 
     @property
     def place(self) -> str:

@@ -22,6 +22,7 @@ _SCHEMA = pa.schema(
         "pair": pa.large_string(),
         "labels": pa.list_(pa.string()),
         "row": pa.int64(),
+        "file": pa.string(),
     }
 )
 _CHUNK = 1024
@@ -50,13 +51,13 @@ class ExampleStore:
         if not -len(self) <= index < len(self):
             raise IndexError(f"example {index} of {len(self)}")
         number, place = divmod(index % len(self), _CHUNK)
-        text, pair, labels, row = (column[place].as_py() for column in self._batches[number].columns)
-        return Example(text, pair, tuple(labels), row)
+        text, pair, labels, row, file = (column[place].as_py() for column in self._batches[number].columns)
+        return Example(text, pair, tuple(labels), row, file)
 
     def __iter__(self) -> Iterator[Example]:
         for batch in self._batches:
-            for text, pair, labels, row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                yield Example(text, pair, tuple(labels), row)
+            for text, pair, labels, row, file in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield Example(text, pair, tuple(labels), row, file)
 
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> list[Example]:
         """The examples at ``indices``, in that order."""

@@ -144,7 +144,8 @@ def test_several_files_follow_each_other(tmp_path: Path) -> None:
 
 def test_lines_of_text_are_the_column_asked_for(tmp_path: Path) -> None:
     path = save(tmp_path, "data.txt", "one\n\n two \n")
-    assert values(path, columns=["sentence"]) == [{"sentence": "one"}, {"sentence": " two "}]
+    assert values(path, columns=["sentence"]) == [{"sentence": "one"}, {"sentence": ""}, {"sentence": " two "}]
+    assert [row.blank for row in read_rows(path)] == [False, True, False]
     with pytest.raises(DataError, match="has no column 'label'"):
         values(path, columns=["text", "label"])
 
@@ -181,7 +182,8 @@ def test_empty_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("form", list(Format))
 def test_an_empty_file(form: Format, tmp_path: Path) -> None:
-    for content in (b"", b"\n\n") if form not in (Format.PARQUET, Format.ARROW) else (CONTENT[form]([])[:0],):
+    blank_lines_are_rows = form in (Format.PARQUET, Format.ARROW, Format.TEXT)
+    for content in (b"",) if blank_lines_are_rows else (b"", b"\n\n"):
         path = save(tmp_path, f"data.{form}", content)
         with pytest.raises(DataError, match=r"holds no rows|is damaged"):
             values(path)

@@ -229,6 +229,16 @@ def test_a_label_that_is_not_in_the_training_data_is_refused_before_training(
     assert not (tmp_path / "run").exists()
 
 
+def test_of_several_files_the_one_with_the_fault_is_named(recipe: Recipes, rows: Rows, tmp_path: Path) -> None:
+    more = [tmp_path / "more.jsonl", tmp_path / "most.jsonl"]
+    for path, words in zip(more, (1, 100), strict=True):
+        path.write_text(json.dumps({"text": "card " * words, "label": "card"}) + "\n", encoding="utf-8")
+    settings = recipe(task={"max_length": 64, "long_input": "error"})
+    settings["data"]["train"] = [settings["data"]["train"], *more]
+    with pytest.raises(HeedfulError, match=r"the train data: \S+/most\.jsonl, row 1: a text has \d+ tokens"):
+        train(settings | {"data": settings["data"] | {"validation": None}})
+
+
 def test_one_class_only_is_refused(recipe: Recipes, rows: Rows, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the training data holds only the label 'x'"):
         train(recipe([row | {"label": "x"} for row in rows]))

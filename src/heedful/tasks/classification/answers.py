@@ -54,6 +54,11 @@ def answers_of(scored: Scored, card: ClassifierCard) -> list[Classification]:
     return [_answer(card, *row) for row in rows]
 
 
+def no_answer() -> Classification:
+    """The answer for an empty text: where every line of a file has one, answers stay in line with it."""
+    return Classification(label=None, score=0.0, scores={}, windows=0)
+
+
 def _answer(card: ClassifierCard, probabilities: NDArray[np.float64], cut_tokens: int, windows: int) -> Classification:
     order = np.argsort(-probabilities, kind="stable")
     scores = {card.labels[index]: float(probabilities[index]) for index in order}

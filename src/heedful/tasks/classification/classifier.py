@@ -27,7 +27,7 @@ from heedful.errors import DataError, RequestError
 from heedful.metrics import ClassificationTally, Metric
 from heedful.model import ClassificationHead, Transformer
 from heedful.tasks.base import Assessment, Tally, Task
-from heedful.tasks.classification.answers import Classification, Scored, answers_of, example_of
+from heedful.tasks.classification.answers import Classification, Scored, answers_of, example_of, no_answer
 from heedful.tasks.classification.batch import ClassificationBatch, stack_windows
 from heedful.tasks.classification.card import model_card
 from heedful.tasks.classification.judging import best_temperature, judge, metrics_of
@@ -131,8 +131,9 @@ class TextClassifier(Task[ClassificationBatch]):
             yield from zip(chunk, self.classify(chunk, tally=tally), strict=True)
 
     def classify(self, examples: Sequence[Example], *, tally: Tally | None = None) -> list[Classification]:
-        """Classify examples; labels they carry are not looked at."""
-        return answers_of(self.score(examples, tally=tally), self.card)
+        """Classify examples; labels they carry are not looked at. An empty text gets an empty answer."""
+        answers = iter(answers_of(self.score([one for one in examples if one.text], tally=tally), self.card))
+        return [next(answers) if example.text else no_answer() for example in examples]
 
     def score(self, examples: Sequence[Example], *, tally: Tally | None = None) -> Scored:
         """Logits of examples; those of a text's windows are averaged."""

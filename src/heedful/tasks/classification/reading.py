@@ -37,7 +37,7 @@ def windows_of(
     for example in examples:
         if (example.pair is not None) != reads_pairs:
             given, wanted = ("one text", "pairs of texts") if reads_pairs else ("a pair of texts", "single texts")
-            raise UnsupportedError(f"row {example.row} is {given}, and this classifier reads {wanted}")
+            raise UnsupportedError(f"{example.place} is {given}, and this classifier reads {wanted}")
     texts = [example.text for example in examples]
     pairs = [example.pair or "" for example in examples] if reads_pairs else None
     if seed is None or not subword_dropout:
@@ -50,7 +50,7 @@ def windows_of(
         long_input = LongInput.TRUNCATE if card.long_input is LongInput.ERROR else card.long_input
     fitted = []
     for example, encoding in zip(examples, encodings, strict=True):
-        with naming(f"row {example.row}"):
+        with naming(example.place):
             fitted.append(fit(encoding, card.max_length, long_input))
     return fitted
 
@@ -65,11 +65,11 @@ def targets_of(examples: Sequence[Example], card: ClassifierCard) -> NDArray[np.
     several = card.label_kind is LabelKind.MULTI
     for example in examples:
         if not several and len(example.labels) != 1:
-            raise DataError(f"row {example.row} has {len(example.labels)} labels; this classifier gives one a text")
+            raise DataError(f"{example.place} has {len(example.labels)} labels; this classifier gives one a text")
         for label in example.labels:
             if label not in index and label != card.out_of_scope:
                 raise DataError(
-                    f"row {example.row} has the label {label!r}, which this classifier never learnt",
+                    f"{example.place} has the label {label!r}, which this classifier never learnt",
                     remedy=f"Leave such rows out, or train with them ({nearest(label, card.labels)}).",
                 )
     if several:
