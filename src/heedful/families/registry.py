@@ -16,6 +16,7 @@ from heedful.families.m2m_100 import M2M_100
 from heedful.families.marian import MARIAN
 from heedful.families.mbart import MBART
 from heedful.families.mistral import MISTRAL
+from heedful.families.modernbert import MODERNBERT
 from heedful.families.mpnet import MPNET
 from heedful.families.pegasus import PEGASUS
 from heedful.families.qwen import QWEN2, QWEN3
@@ -34,6 +35,7 @@ FAMILIES: dict[str, Family] = {
         ALBERT,
         MPNET,
         DEBERTA_V2,
+        MODERNBERT,
         LLAMA,
         MARIAN,
         BART,

@@ -12,12 +12,13 @@ from tests.parity.families.cases_gpt2 import CASES as GPT2
 from tests.parity.families.cases_gpt_neox import CASES as GPT_NEOX
 from tests.parity.families.cases_llama import CASES as LLAMA
 from tests.parity.families.cases_mistral import CASES as MISTRAL
+from tests.parity.families.cases_modernbert import CASES as MODERNBERT
 from tests.parity.families.cases_mpnet import CASES as MPNET
 from tests.parity.families.cases_qwen import CASES as QWEN
 from tests.parity.families.cases_roberta import CASES as ROBERTA
 from tests.parity.families.cases_t5 import CASES as T5
 
-CASES = (
+CASES = ()
     *BERT,
     *DISTILBERT,
     *ROBERTA,
@@ -25,6 +26,7 @@ CASES = (
     *ALBERT,
     *MPNET,
     *DEBERTA_V2,
+    *MODERNBERT,
     *LLAMA,
     *BART,
     *T5,
