@@ -299,14 +299,18 @@ def _read_labels(reader: ConfigReader) -> tuple[tuple[str, ...], LabelKind]:
 
 
 def _rules(family: Family, spec: TransformerSpec, config: Mapping[str, Any]) -> Rules:
-    """Those of the classification head count where the config's architecture may have one."""
-    rules = family.rules(spec)
-    if family.language_model is not None:
-        rules = (*rules, *family.language_model.rules(spec))
-    architectures = config.get("architectures") or []
-    if family.classifier is not None and (not architectures or family.classifier.architecture in architectures):
-        rules = (*rules, *family.classifier.rules(spec))
-    return rules
+    """Those of the classification head count where the config's architecture may have one.
+
+    They come first where the config names it: some families' two heads share names.
+    """
+    base = family.rules(spec)
+    language = () if family.language_model is None else family.language_model.rules(spec)
+    if family.classifier is None:
+        return (*base, *language)
+    own, architectures = family.classifier.rules(spec), config.get("architectures") or []
+    if family.classifier.architecture in architectures:
+        return (*base, *own, *language)
+    return (*base, *language) if architectures else (*base, *language, *own)
 
 
 def _as_stored(output: OutputSpec, optional: frozenset[str], steps: Mapping[str, Step]) -> OutputSpec:

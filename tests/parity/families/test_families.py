@@ -165,10 +165,15 @@ UNSWITCHED = {
     *("do_blenderbot_90_layernorm", "extra_pos_embeddings"),
     *(f"{family}.tie_word_embeddings" for family in ("marian", "bart", "mbart", "pegasus", "m2m_100")),
     "marian.share_encoder_decoder_embeddings",
-    "t5.tie_word_embeddings",  # upstream's class makes it true whatever it is given; see test_real_configs_t5
+    "t5.tie_word_embeddings",  # upstream's class makes it true whatever it is given; see test_real_configs_encoder_decoder
     "rope_theta",
     "rope_scaling",  # how configs said it before rope_parameters; see test_rotary_configs
     "partial_rotary_factor",
-    *("rotary_emb_base", "rotary_pct"),  # likewise
-    "use_mrope",  # only one value is supported; see test_real_configs_decoders
+    *("rotary_emb_base", "rotary_pct", "rope_local_base_freq"),  # likewise
+    *(
+        "use_mrope",
+        "use_bidirectional_attention",
+        "gemma.hidden_activation",
+    ),  # one value; see test_real_configs_decoders
+    *("gemma3_text.attn_logit_softcapping", "phi3.attention_bias"),  # likewise
 }
