@@ -59,18 +59,22 @@ class Transpose(Rule):
 
 @dataclass(frozen=True)
 class Split(Rule):
-    """Theirs is several of ours one below the other, in equal parts."""
+    """Theirs is several of ours one below the other."""
 
     transposed: bool = False
     """Theirs is (in, out), as in :class:`Transpose`."""
+    ratio: tuple[int, ...] = ()
+    """Heights of our parts in proportion to each other; equal unless given."""
 
     def read(self, tensor: Tensor) -> Sequence[Tensor]:
         """As :meth:`Rule.read`."""
         if self.transposed and tensor.dim() == 2:
             tensor = tensor.T
-        if tensor.dim() == 0 or len(tensor) % len(self.targets):
-            raise CheckpointError(f"a tensor of shape {tuple(tensor.shape)} has no {len(self.targets)} equal parts")
-        return [part.contiguous() for part in tensor.chunk(len(self.targets))]
+        ratio = self.ratio or (1,) * len(self.targets)
+        if tensor.dim() == 0 or len(tensor) % sum(ratio):
+            raise CheckpointError(f"a tensor of shape {tuple(tensor.shape)} has no {sum(ratio)} equal parts")
+        unit = len(tensor) // sum(ratio)
+        return [part.contiguous() for part in tensor.split([unit * share for share in ratio])]
 
     def write(self, tensors: Sequence[Tensor]) -> Tensor:
         """As :meth:`Rule.write`."""

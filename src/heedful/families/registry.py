@@ -9,6 +9,7 @@ from heedful.families.deberta_v2 import DEBERTA_V2
 from heedful.families.distilbert import DISTILBERT
 from heedful.families.electra import ELECTRA
 from heedful.families.family import Family
+from heedful.families.gemma import GEMMA, GEMMA2, GEMMA3
 from heedful.families.gpt2 import GPT2
 from heedful.families.gpt_neox import GPT_NEOX
 from heedful.families.llama import LLAMA
@@ -19,6 +20,7 @@ from heedful.families.mistral import MISTRAL
 from heedful.families.modernbert import MODERNBERT
 from heedful.families.mpnet import MPNET
 from heedful.families.pegasus import PEGASUS
+from heedful.families.phi3 import PHI3
 from heedful.families.qwen import QWEN2, QWEN3
 from heedful.families.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 from heedful.families.t5 import MT5, T5
@@ -49,5 +51,9 @@ FAMILIES: dict[str, Family] = {
         MISTRAL,
         QWEN2,
         QWEN3,
+        GEMMA,
+        GEMMA2,
+        GEMMA3,
+        PHI3,
     )
 }
