@@ -170,6 +170,7 @@ UNSWITCHED = {
     "rope_scaling",  # how configs said it before rope_parameters; see test_rotary_configs
     "partial_rotary_factor",
     *("rotary_emb_base", "rotary_pct", "rope_local_base_freq"),  # likewise
+    *("global_rope_theta", "local_rope_theta"),  # likewise; see test_real_configs_encoders
     *(
         "use_mrope",
         "use_bidirectional_attention",
