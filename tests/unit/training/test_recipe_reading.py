@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heedful.errors import RecipeError
-from heedful.model import PRESETS
+from heedful.model import PRESETS, UniformSpec
+from heedful.tasks import CheckpointSource, ModuleSource, SpecSource
 from heedful.training import Recipe, parse_overrides, read_recipe
 from heedful.training.recipe import MAX_RECIPE_BYTES, dump_recipe
 
@@ -145,6 +146,85 @@ def test_an_unknown_preset_is_refused_with_the_nearest(preset: object, fault: st
     assert faults(GOOD | {"model": {"preset": preset}}) == [fault]
 
 
+# Forms of the model
+
+CHECKPOINT = {name: section for name, section in GOOD.items() if name != "tokenizer"} | {"model": {"checkpoint": "x/y"}}
+TREE: dict[str, Any] = {
+    "vocabulary_size": 100,
+    "d_model": 8,
+    "encoder": {"layers": [{"self_attention": {"num_heads": 2, "head_dim": 4}}, {"feed_forward": {"d_ff": 16}}]},
+}
+
+
+def test_the_form_of_the_model_is_told_by_its_keys() -> None:
+    assert isinstance(read_recipe(GOOD).model, UniformSpec)
+    assert read_recipe(CHECKPOINT).model == CheckpointSource(checkpoint="x/y")
+    tree = read_recipe(GOOD | {"model": {"spec": TREE}}).model
+    assert isinstance(tree, SpecSource)
+    assert [layer.feed_forward is None for layer in tree.spec.encoder.layers] == [True, False]  # type: ignore[union-attr]
+    own = read_recipe(GOOD | {"model": {"module": "some/where.py:build", "arguments": {"depth": 2}}}).model
+    assert isinstance(own, ModuleSource)
+    assert (own.file, own.factory, own.arguments) == ("some/where.py", "build", {"depth": 2})
+
+
+@pytest.mark.parametrize("model", [{"checkpoint": "x/y"}, {"spec": TREE}, {"module": "a.py:b"}], ids=str)
+def test_every_form_survives_being_written_down(model: dict[str, Any]) -> None:
+    recipe = read_recipe((CHECKPOINT if "checkpoint" in model else GOOD) | {"model": model})
+    assert read_recipe(yaml.safe_load(dump_recipe(recipe))) == recipe
+
+
+def test_a_form_is_replaced_from_the_command_line() -> None:
+    overrides = parse_overrides(["model=null", "tokenizer=null", "model.checkpoint=x/y", "model.revision=main"])
+    assert read_recipe(GOOD, overrides).model == CheckpointSource(checkpoint="x/y", revision="main")
+
+
+def test_a_checkpoint_brings_the_tokenizer_and_nothing_else_does() -> None:
+    assert read_recipe(CHECKPOINT).tokenizer is None
+    assert read_recipe(CHECKPOINT | {"tokenizer": None}).tokenizer is None
+    told = "  model: a checkpoint brings its own tokenizer; leave out the section tokenizer"
+    assert faults(CHECKPOINT | {"tokenizer": {"kind": "bpe"}})[1:] == [told]
+    for model in (GOOD["model"], {"spec": TREE}, {"module": "a.py:b"}, None, 3):
+        for tokenizer in ({}, {"tokenizer": None}):
+            recipe = {name: section for name, section in GOOD.items() if name != "tokenizer"} | tokenizer
+            assert "  tokenizer: required, but not given" in faults(recipe | {"model": model})
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({"checkpoint": "x/y", "d_model": 3}, ["model.d_model: does not go with the other keys beside it"]),
+        ({"checkpoint": "x/y", "revison": "a"}, ["model.revison: unknown key; did you mean revision?"]),
+        ({"checkpoint": "x/y", "spec": TREE}, ["model.spec: does not go with the other keys beside it"]),
+        ({"checkpoint": ""}, ["model.checkpoint: String should have at least 1 character (got '')"]),
+        (
+            {"module": "a.py:b", "argments": {}, "checkpoint": "x"},
+            [
+                "model.module: does not go with the other keys beside it",
+                "model.argments: unknown key; did you mean arguments?",
+            ],
+        ),
+        (
+            {"spec": TREE | {"d_model": 0, "encodr": {}, "decoder": {"layers": []}}},
+            [
+                "model.spec.d_model: Input should be greater than 0 (got 0)",
+                "model.spec.encodr: unknown key; did you mean encoder?",
+                "model.spec.decoder.layers: 1 to 1024 layers are possible, not 0",
+            ],
+        ),
+    ],
+    ids=str,
+)
+def test_all_faults_of_a_form_are_told_at_their_places(model: dict[str, Any], expected: list[str]) -> None:
+    recipe = (CHECKPOINT if "checkpoint" in model else GOOD) | {"model": model, "sead": 1}
+    assert set(faults(recipe)[1:]) == {f"  {fault}" for fault in [*expected, "sead: unknown key; did you mean seed?"]}
+
+
+@pytest.mark.parametrize("module", ["a.py", "build", "a.py:", ".py:b", "a.py:b c", "a.txt:b", "a.py:b.c"])
+def test_what_names_no_module_is_refused(module: str) -> None:
+    (line,) = faults(GOOD | {"model": {"module": module}})[1:]
+    assert line == f"  model.module: should be path.py:factory, a file and a name in it, not {module!r}"
+
+
 # Faults
 
 
@@ -200,6 +280,33 @@ def test_what_needs_validation_data_is_refused_without_them(name: str, value: ob
 
 
 @pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("seed: 1\noutput: x\nseed: 2\n", "the key 'seed' is there twice, in line 1 and in line 3"),
+        ("task:\n  job: x\n  labels: a\n  job: y\n", "the key 'job' is there twice, in line 2 and in line 4"),
+        ("data: [{a: 1,\n a: 2}]", "the key 'a' is there twice, in line 1 and in line 2"),
+        ("1: a\n1: b", "the key '1' is there twice"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused_with_its_lines(
+    file: Callable[[str], Path], content: str, told: str
+) -> None:
+    assert told in faults(file(content))[0]
+
+
+def test_a_key_may_be_there_again_in_another_section_or_after_a_merge(file: Callable[[str], Path]) -> None:
+    content = yaml.safe_dump(GOOD | {"seed": 1}).replace("seed: 1", "training: &base {epochs: 3}\nseed: 4")
+    merged = content.replace("task:\n", "task:\n  objective: {label_smoothing: 0.1, <<: {label_smoothing: 0.3}}\n")
+    recipe = read_recipe(file(merged))
+    assert (recipe.training.epochs, recipe.seed, recipe.task.objective.label_smoothing) == (3, 4, 0.1)
+
+
+def test_a_key_that_an_override_has_twice_is_refused() -> None:
+    with pytest.raises(RecipeError, match="the key 'epochs' is there twice"):
+        parse_overrides(["training={epochs: 1, epochs: 2}"])
+
+
+@pytest.mark.parametrize(
     ("content", "reason"),
     [
         ("task: [", "is not valid YAML"),
@@ -238,11 +345,13 @@ yaml_like = st.recursive(
     max_leaves=5,
 )
 DOTTED = (
-    "task task.labels data data.train data.validation data.columns model model.preset model.norm training "
+    "task task.labels data data.train data.validation data.columns model model.preset model.norm model.checkpoint "
+    "model.spec model.module training "
     "training.betas training.x.y tokenizer output seed . a..b"
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(DOTTED.split()), yaml_like, max_size=3))
 def test_whatever_is_written_is_a_recipe_or_one_of_our_errors(overrides: dict[str, Any]) -> None:
     try:
