@@ -114,10 +114,8 @@ class Form:
         return (TOKEN_TABLE, *(Rule(f"{theirs}.*", f"{ours}.*") for theirs, ours in names.items()), *DROPPED)
 
     def _stack(self, config: ConfigReader, side: str, positions: LearnedSpec | SinusoidalSpec) -> StackSpec:
-        d_model, num_heads = config.integer("d_model", 1024), config.integer(f"{side}_attention_heads", 16)
-        if d_model % num_heads:
-            config.faults.append(f"d_model {d_model} is not divisible by {side}_attention_heads {num_heads}")
-        head_dim = max(d_model // num_heads, 1)
+        d_model = config.integer("d_model", 1024)
+        num_heads, head_dim = config.heads(f"{side}_attention_heads", 16, d_model=d_model)
         between = config.probability("attention_dropout", self.attention_dropout)
         dropout = config.probability("dropout", 0.1)
         layer = LayerSpec(

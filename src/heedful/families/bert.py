@@ -86,21 +86,14 @@ def layer_norm(config: ConfigReader, defaults: Defaults = BERT_DEFAULTS) -> Norm
     return NormSpec(epsilon=config.number("layer_norm_eps", defaults.layer_norm_eps, low=1e-30, high=1.0))
 
 
-def head_width(config: ConfigReader, d_model: int, num_heads: int) -> int:
-    """K = D / H; a fault where there is a remainder."""
-    if d_model % num_heads:
-        config.faults.append(f"a width of {d_model} cannot be divided among {num_heads} attention heads")
-    return max(d_model // num_heads, 1)
-
-
 def encoder_layer(config: ConfigReader, defaults: Defaults = BERT_DEFAULTS, *, scale: float | None = None) -> LayerSpec:
     """A layer as BERT has it; ``scale`` is of the scores, 1 / √K unless given."""
     d_model = config.integer("hidden_size", defaults.hidden_size)
-    num_heads = config.integer("num_attention_heads", defaults.num_attention_heads)
+    num_heads, head_dim = config.heads("num_attention_heads", defaults.num_attention_heads, d_model=d_model)
     return LayerSpec(
         self_attention=SelfAttentionSpec(
             num_heads=num_heads,
-            head_dim=head_width(config, d_model, num_heads),
+            head_dim=head_dim,
             scale=scale,
             dropout=config.probability("attention_probs_dropout_prob", defaults.dropout),
         ),

@@ -39,9 +39,7 @@ COMMON: Mapping[str, str] = {
     **dict.fromkeys(("use_cache", "torchscript", "output_past", "tf_legacy_loss", "use_bfloat16"), OUTPUTS),
     **dict.fromkeys(("chunk_size_feed_forward", "return_token_type_ids"), OUTPUTS),
     **dict.fromkeys(("architectures", "model_type", "transformers_version", "_name_or_path", "name_or_path"), RECORD),
-    **dict.fromkeys(
-        ("_commit_hash", "torch_dtype", "dtype", "transformers.js_config", "static_position_embeddings"), RECORD
-    ),
+    **dict.fromkeys(("_commit_hash", "torch_dtype", "dtype", "transformers.js_config"), RECORD),
     **dict.fromkeys(("id2label", "label2id", "num_labels", "_num_labels", "problem_type"), LABELS),
     **dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id"), TOKENIZER),
     **dict.fromkeys(("mask_token_id", "unk_token_id", "tokenizer_class", "prefix", "task_specific_params"), TOKENIZER),
@@ -93,6 +91,13 @@ class ConfigReader:
     def layers(self, key: str = "num_hidden_layers", default: int | None = None) -> int:
         """A number of layers."""
         return self.integer(key, default, high=1024)
+
+    def heads(self, key: str, default: int, *, d_model: int) -> tuple[int, int]:
+        """A number of attention heads H, and the width of each, K = D / H: a fault where there is a remainder."""
+        num_heads = self.integer(key, default)
+        if d_model % num_heads:
+            self.faults.append(f"{key} is {num_heads}, which does not divide the model's width of {d_model}")
+        return num_heads, max(d_model // num_heads, 1)
 
     def number(self, key: str, default: float | None = None, *, low: float = 0.0, high: float = 1e12) -> float:
         """A number in [low, high]."""

@@ -11,7 +11,6 @@ from heedful.families.bert import (
     Defaults,
     encoder_layer,
     encoder_only,
-    head_width,
     layer_norm,
     masked_output,
     output_bias,
@@ -43,8 +42,7 @@ _DISCRIMINATOR = "tells replaced tokens from true ones, which no job needs"
 
 def _spec(config: ConfigReader) -> TransformerSpec:
     d_model = config.integer("hidden_size", DEFAULTS.hidden_size)
-    num_heads = config.integer("num_attention_heads", DEFAULTS.num_attention_heads)
-    head_dim = head_width(config, d_model, num_heads)
+    _, head_dim = config.heads("num_attention_heads", DEFAULTS.num_attention_heads, d_model=d_model)
     config.require("conv_kernel_size", 0, reason="a convolution beside the first layer is not supported")
     config.require(
         "embedding_size", d_model, reason="token vectors of another width than hidden_size's are not supported"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heedful.checkpoint.rules import Rule
-from heedful.families.bert import EMBEDDING_RULES, head_width
+from heedful.families.bert import EMBEDDING_RULES
 from heedful.families.config import ConfigReader
 from heedful.families.family import Classifier, Family, LanguageModel, always
 from heedful.model import (
@@ -27,12 +27,13 @@ NORM = NormSpec(epsilon=1e-12)
 
 
 def _spec(config: ConfigReader) -> TransformerSpec:
-    d_model, num_heads = config.integer("dim", 768), config.integer("n_heads", 12)
+    d_model = config.integer("dim", 768)
+    num_heads, head_dim = config.heads("n_heads", 12, d_model=d_model)
     dropout = config.probability("dropout", 0.1)
     layer = LayerSpec(
         self_attention=SelfAttentionSpec(
             num_heads=num_heads,
-            head_dim=head_width(config, d_model, num_heads),
+            head_dim=head_dim,
             dropout=config.probability("attention_dropout", 0.1),
         ),
         feed_forward=FeedForwardSpec(

@@ -37,10 +37,8 @@ RULES: Rules = (
 
 
 def _spec(config: ConfigReader) -> TransformerSpec:
-    d_model, num_heads = config.integer("n_embd", 768), config.integer("n_head", 12)
-    if d_model % num_heads:
-        config.faults.append(f"n_embd {d_model} is not divisible by n_head {num_heads}")
-    head_dim = max(d_model // num_heads, 1)
+    d_model = config.integer("n_embd", 768)
+    num_heads, head_dim = config.heads("n_head", 12, d_model=d_model)
     norm = NormSpec(epsilon=config.number("layer_norm_epsilon", 1e-5, low=1e-30, high=1.0))
     feed_forward = FeedForwardSpec(
         d_ff=config.optional_integer("n_inner") or 4 * d_model,

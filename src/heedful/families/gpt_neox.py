@@ -21,15 +21,14 @@ OLD_KEYS = RotaryKeys(theta="rotary_emb_base", fraction="rotary_pct")
 
 
 def _spec(config: ConfigReader) -> TransformerSpec:
-    d_model, num_heads = config.integer("hidden_size", 6144), config.integer("num_attention_heads", 64)
-    if d_model % num_heads:
-        config.faults.append(f"hidden_size {d_model} is not divisible by num_attention_heads {num_heads}")
+    d_model = config.integer("hidden_size", 6144)
+    num_heads, head_dim = config.heads("num_attention_heads", 64, d_model=d_model)
     norm = NormSpec(epsilon=config.number("layer_norm_eps", 1e-5, low=1e-30, high=1.0))
     dropout = config.probability("hidden_dropout")
     layer = LayerSpec(
         self_attention=SelfAttentionSpec(
             num_heads=num_heads,
-            head_dim=max(d_model // num_heads, 1),
+            head_dim=head_dim,
             bias=config.flag("attention_bias", True),
             dropout=config.probability("attention_dropout"),
         ),
@@ -49,7 +48,7 @@ def _spec(config: ConfigReader) -> TransformerSpec:
         decoder=StackSpec(
             embeddings=EmbeddingSpec(dropout=dropout),
             layers=(layer,) * config.layers("num_hidden_layers", 44),
-            positions=read_rotary(config, head_dim=max(d_model // num_heads, 1), fraction=0.25, keys=OLD_KEYS),
+            positions=read_rotary(config, head_dim=head_dim, fraction=0.25, keys=OLD_KEYS),
             norm=norm,
         ),
     )

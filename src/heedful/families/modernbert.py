@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from heedful.checkpoint.rules import Rule, Split
-from heedful.families.bert import head_width
 from heedful.families.config import ConfigReader
 from heedful.families.family import Classifier, Family, LanguageModel, always
 from heedful.families.rotary import REFUSED_OPTIONS, RotaryKeys, read_rotary
@@ -44,8 +43,8 @@ def _layer_types(config: ConfigReader) -> list[str]:
 
 def _layers(config: ConfigReader) -> dict[str, LayerSpec]:
     """A layer of each type."""
-    d_model, num_heads = config.integer("hidden_size", 768), config.integer("num_attention_heads", 12)
-    head_dim = head_width(config, d_model, num_heads)
+    d_model = config.integer("hidden_size", 768)
+    num_heads, head_dim = config.heads("num_attention_heads", 12, d_model=d_model)
     feed_forward = FeedForwardSpec(
         d_ff=config.integer("intermediate_size", 1152),
         activation=config.activation("hidden_activation", "gelu"),

@@ -165,7 +165,7 @@ UNSWITCHED = {
     *("do_blenderbot_90_layernorm", "extra_pos_embeddings"),
     *(f"{family}.tie_word_embeddings" for family in ("marian", "bart", "mbart", "pegasus", "m2m_100")),
     "marian.share_encoder_decoder_embeddings",
-    "t5.tie_word_embeddings",  # upstream's class makes it true whatever it is given; see test_real_configs_encoder_decoder
+    "t5.tie_word_embeddings",  # upstream makes it true whatever it is; see test_real_configs_encoder_decoder
     "rope_theta",
     "rope_scaling",  # how configs said it before rope_parameters; see test_rotary_configs
     "partial_rotary_factor",
