@@ -70,12 +70,14 @@ class PickleFile:
         claims, known = {}, set(sizes)
         for name, tensor in self.tensors.items():
             storage = tensor.untyped_storage()
-            if tensor.nbytes > storage.nbytes() or storage.nbytes() not in known:
+            if tensor.nbytes > storage.nbytes():
                 raise refused(
                     self.path,
                     f"the tensor {name!a:.200} {tuple(tensor.shape)} claims {tensor.nbytes:,} bytes, "
-                    f"and the file holds {min(storage.nbytes(), max(sizes, default=0)):,} for it",
+                    f"and the file holds {storage.nbytes():,} for it",
                 )
+            if storage.nbytes() not in known:
+                raise refused(self.path, f"the tensor {name!a:.200} lies in {storage.nbytes():,} bytes of no member")
             claims[tensor.data_ptr(), tensor.shape, tensor.stride()] = tensor.nbytes
         if sum(claims.values()) > sum(sizes):
             raise refused(self.path, f"its tensors claim {sum(claims.values()):,} bytes, and it holds {sum(sizes):,}")
