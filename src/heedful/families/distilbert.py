@@ -58,6 +58,7 @@ def _spec(config: ConfigReader) -> TransformerSpec:
 
 
 def _output(config: ConfigReader) -> OutputSpec:
+    config.require("tie_weights_", True, reason="an older name of tie_word_embeddings, which says it now")
     transform = OutputTransformSpec(activation=config.activation("activation", "gelu"), norm=NORM)
     return OutputSpec(tied=config.flag("tie_word_embeddings", True), bias=True, transform=transform)
 
@@ -107,6 +108,5 @@ DISTILBERT = Family(
     ignored={
         "sinusoidal_pos_embds": "says what the positions were at first; their table is stored either way",
         "qa_dropout": "of a head for questions, which heedful does not have",
-        "tie_weights_": "an older name of tie_word_embeddings, which is read",
     },
 )

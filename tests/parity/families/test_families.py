@@ -158,7 +158,7 @@ RENAMED = {"embed_out.weight": "lm_head.weight"}
 
 UNSWITCHED = {
     "position_embedding_type",  # only one value is supported; refusing the others has its own test
-    *("relative_attention_num_buckets", "inner_group_num", "layers_to_keep"),  # likewise
+    *("tie_weights_", "relative_attention_num_buckets", "inner_group_num", "layers_to_keep"),  # likewise
     *("conv_kernel_size", "deberta-v2.embedding_size", "attention_head_size", "pooler_hidden_size", "legacy"),
     *("down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks"),
     *("normalize_before", "normalize_embedding", "add_final_layer_norm", "static_position_embeddings"),  # likewise
