@@ -13,15 +13,19 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from heedful.evaluation import Evaluation, evaluate
     from heedful.families import load_model
+    from heedful.generation import GenerationSettings, Hypothesis, generate
     from heedful.tasks import Classification, TextClassifier, load
     from heedful.training import Run, train
 
 _HOMES = {
     "Classification": "heedful.tasks",
     "Evaluation": "heedful.evaluation",
+    "GenerationSettings": "heedful.generation",
+    "Hypothesis": "heedful.generation",
     "Run": "heedful.training",
     "TextClassifier": "heedful.tasks",
     "evaluate": "heedful.evaluation",
+    "generate": "heedful.generation",
     "load": "heedful.tasks",
     "load_model": "heedful.families",
     "train": "heedful.training",
@@ -30,9 +34,12 @@ _HOMES = {
 __all__ = [
     "Classification",
     "Evaluation",
+    "GenerationSettings",
+    "Hypothesis",
     "Run",
     "TextClassifier",
     "evaluate",
+    "generate",
     "load",
     "load_model",
     "train",

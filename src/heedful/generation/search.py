@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -50,7 +51,7 @@ class Beam:
         )
 
 
-class Search:
+class Search(ABC):
     """What beam search and its simple relatives share."""
 
     def __init__(self, settings: GenerationSettings) -> None:
@@ -59,22 +60,22 @@ class Search:
         self.done = False
 
     @property
+    @abstractmethod
     def candidates(self) -> int:
         """Best candidates that :meth:`advance` wants to see."""
-        return 1
 
+    @abstractmethod
     def advance(self, candidates: Sequence[Candidate]) -> list[int]:
         """Go on with the best of ``candidates``, which come best first.
 
         Returns:
             For each beam that goes on, the beam it continues; its last token is the next to be read.
         """
-        raise TypeError(type(self))
 
     @property
+    @abstractmethod
     def hypotheses(self) -> list[Hypothesis]:
         """The complete texts, best first."""
-        raise TypeError(type(self))
 
     def _ends(self, candidate: Candidate) -> bool:
         length = len(self.beams[candidate.beam].tokens) + 1
@@ -90,6 +91,11 @@ class Search:
 
 class Greedy(Search):
     """One beam that takes each best candidate, or the one that was drawn."""
+
+    @property
+    def candidates(self) -> int:
+        """One."""
+        return 1
 
     def advance(self, candidates: Sequence[Candidate]) -> list[int]:
         """As :meth:`Search.advance`."""

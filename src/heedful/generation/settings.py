@@ -28,10 +28,12 @@ class GenerationSettings(Settings):
     num_return_sequences: int = Field(1, ge=1, le=MAX_BEAMS, description="best hypotheses returned, of num_beams")
     length_penalty: float = Field(1.0, ge=-10, le=10, description="α: above 0 long hypotheses gain, below 0 short ones")
     length_normalization: Literal["average", "gnmt"] = Field(
-        "average", description="a score is divided by length^α, or by ((5 + length) / 6)^α (Wu et al. 2016, equation 14)"
+        "average",
+        description="a score is divided by length^α, or ((5 + length) / 6)^α (Wu et al. 2016, equation 14)",
     )
     early_stopping: bool | Literal["never"] = Field(
-        False, description="true: stop at num_beams complete hypotheses; false: when none seems to gain; never: when none can"
+        False,
+        description="true: stop at num_beams complete hypotheses; false: when none seems to gain; never: when none can",
     )
     do_sample: bool = Field(False, description="draw the next token instead of taking the best one")
     temperature: float = Field(1.0, gt=0, le=100, description="divides the logits before a token is drawn")
@@ -39,7 +41,9 @@ class GenerationSettings(Settings):
     top_p: float = Field(1.0, gt=0, le=1, description="draw among the best tokens that together have this probability")
     min_p: float = Field(0.0, ge=0, le=1, description="draw among tokens with this share of the best one's probability")
     seed: int = Field(0, ge=0, lt=2**63, description="of what is drawn; a text's tokens depend on nothing else")
-    repetition_penalty: float = Field(1.0, gt=0, le=100, description="above 1, tokens that were written lose (Keskar et al. 2019)")
+    repetition_penalty: float = Field(
+        1.0, gt=0, le=100, description="above 1, written tokens lose (Keskar et al. 2019)"
+    )
     no_repeat_ngram_size: int = Field(0, ge=0, le=1024, description="no n-gram of this length twice; 0 allows it")
     encoder_no_repeat_ngram_size: int = Field(0, ge=0, le=1024, description="no n-gram of the source of this length")
     bad_words_ids: tuple[Phrase, ...] = Field((), description="sequences of tokens that must not be written")
@@ -75,7 +79,7 @@ class GenerationSettings(Settings):
     def normalised(self, score: float, length: int) -> float:
         """The score of a hypothesis of ``length`` generated tokens, from the sum of its log-probabilities."""
         base = length if self.length_normalization == "average" else (5 + length) / 6
-        return score / base**self.length_penalty
+        return float(score / base**self.length_penalty)
 
 
 def read_generation_config(data: Mapping[str, Any], *, name: str, prompt_length: int = 1) -> GenerationSettings:

@@ -181,6 +181,12 @@ class Stack(nn.Module):
         return [None if attention is None else attention.project(memory) for attention in attentions]
 
     @property
+    def memory_shapes(self) -> list[tuple[int, int] | None]:
+        """Key/value heads and K of the cross-attention of each layer that is run, None where it has none."""
+        attentions = (cast("Layer", self.layers[number]).cross_attention for number in self.order)
+        return [None if attention is None else (attention.num_kv_heads, attention.head_dim) for attention in attentions]
+
+    @property
     def head_shapes(self) -> list[tuple[int, int]]:
         """Key/value heads and K of the self-attention of each layer that is run; (0, 0) where it has none."""
         attentions = (cast("Layer", self.layers[number]).self_attention for number in self.order)

@@ -1,0 +1,21 @@
+"""Writing text: settings, rules over scores, search, and the engine that runs many texts side by side."""
+
+from __future__ import annotations
+
+from heedful.generation.engine import Request, SlotEngine
+from heedful.generation.generate import generate
+from heedful.generation.rules import Rule, Written
+from heedful.generation.search import Hypothesis
+from heedful.generation.settings import GenerationSettings, parse_settings, read_generation_config
+
+__all__ = [
+    "GenerationSettings",
+    "Hypothesis",
+    "Request",
+    "Rule",
+    "SlotEngine",
+    "Written",
+    "generate",
+    "parse_settings",
+    "read_generation_config",
+]

@@ -1,0 +1,203 @@
+"""The slot engine: texts are written side by side; one that is complete leaves at once, and the next one enters.
+
+Offline prediction and a server use the same engine. What a text becomes depends on nothing but the text and its
+settings: neither on what is written beside it nor on when it entered.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from heedful.errors import RequestError
+from heedful.generation.rules import Rule, Written, make_rules
+from heedful.generation.search import Candidate, Hypothesis, Search, make_search
+from heedful.generation.settings import GenerationSettings
+from heedful.generation.slots import Slots
+from heedful.model import Transformer
+
+K = TypeVar("K")
+
+
+@dataclass(frozen=True)
+class Request(Generic[K]):
+    """A text to be written."""
+
+    key: K
+    """What the caller knows it by."""
+    source: tuple[int, ...]
+    """Token ids for the encoder; none for a model without one."""
+    prompt: tuple[int, ...]
+    """What the decoder reads before it writes; its start token, at least."""
+    settings: GenerationSettings
+    rules: tuple[Rule, ...] = ()
+    """Beside those that the settings ask for, and before them."""
+
+
+@dataclass
+class _Writing(Generic[K]):
+    """A request in a slot."""
+
+    request: Request[K]
+    search: Search
+    rules: tuple[Rule, ...]
+    generator: torch.Generator | None
+    read: int = 0
+    """Tokens of the prompt that have been read."""
+    parents: list[int] = field(default_factory=list)
+
+    @property
+    def next_tokens(self) -> list[int]:
+        """What each beam reads next."""
+        prompt = self.request.prompt
+        if self.read < len(prompt):
+            return [prompt[self.read]] * len(self.search.beams)
+        return [beam.tokens[-1] for beam in self.search.beams]
+
+    @property
+    def written(self) -> Written:
+        """What each beam has."""
+        prompt = list(self.request.prompt)
+        return Written([prompt + beam.tokens for beam in self.search.beams], len(prompt))
+
+
+class SlotEngine(Generic[K]):
+    """Writes texts with a fixed number of slots; all requests have the same number of beams."""
+
+    def __init__(self, model: Transformer, *, num_slots: int, num_beams: int) -> None:
+        self.model = model
+        self.num_beams = num_beams
+        self._slots = Slots(model, num_slots, num_beams)
+        self._writing: list[_Writing[K] | None] = [None] * num_slots
+
+    @property
+    def free(self) -> int:
+        """Slots that a text may enter."""
+        return sum(writing is None for writing in self._writing)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being written."""
+        return self.free == len(self._writing)
+
+    @torch.inference_mode()
+    def admit(self, requests: Sequence[Request[K]]) -> None:
+        """Begin texts; their sources are read in one batch.
+
+        Raises:
+            RequestError: there are more requests than free slots, or one has another number of beams.
+        """
+        empty = [number for number, writing in enumerate(self._writing) if writing is None][: len(requests)]
+        if len(empty) < len(requests):
+            raise RequestError(f"{len(requests)} texts cannot enter {self.free} free slots")
+        for slot, request in zip(empty, requests, strict=True):
+            if request.settings.num_beams != self.num_beams:
+                raise RequestError(
+                    f"a text with {request.settings.num_beams} beams cannot enter, {self.num_beams} are set"
+                )
+            self._writing[slot] = _begin(request)
+        memory, mask = (None, None) if self.model.encoder is None else self._encode(requests)
+        self._slots.admit(empty, memory, mask)
+
+    @torch.inference_mode()
+    def step(self) -> list[tuple[K, list[Hypothesis]]]:
+        """Read one token of every beam, and write the next one.
+
+        Returns:
+            The texts that are complete now, whose slots are free again.
+        """
+        beams, finished = self.num_beams, []
+        idle = [0] * beams
+        ids = [idle if writing is None else writing.next_tokens for writing in self._writing]
+        logits = self._slots.read(torch.tensor(ids, device=self.model.token_embedding.weight.device))
+        writing_now = []
+        for slot, writing in enumerate(self._writing):
+            if writing is None:
+                continue
+            writing.read += 1
+            if writing.read >= len(writing.request.prompt):
+                writing_now.append((slot, writing))
+        parents = torch.arange(beams).expand(len(self._writing), beams).clone()
+        for (slot, writing), candidates in zip(writing_now, self._candidates(logits, writing_now), strict=True):
+            followed = writing.search.advance(candidates)
+            if writing.search.done:
+                finished.append((writing.request.key, writing.search.hypotheses))
+                self._writing[slot] = None
+                self._slots.release(slot)
+            else:
+                parents[slot] = torch.tensor(followed)
+        if beams > 1:
+            self._slots.follow(parents.to(logits.device))
+        return finished
+
+    def run(self, requests: Iterable[Request[K]]) -> Iterator[tuple[K, list[Hypothesis]]]:
+        """Write all ``requests``; each is answered as soon as it is complete."""
+        waiting = deque(requests)
+        while waiting or not self.is_idle:
+            if waiting and self.free:
+                self.admit([waiting.popleft() for _ in range(min(self.free, len(waiting)))])
+            yield from self.step()
+            if not waiting and not self.is_idle and self.free > len(self._writing) // 2:
+                self._shrink()
+
+    def _shrink(self) -> None:
+        """Leave the free slots out: nothing will enter them any more."""
+        taken = [number for number, writing in enumerate(self._writing) if writing is not None]
+        self._slots.keep(taken)
+        self._writing = [self._writing[number] for number in taken]
+
+    def _encode(self, requests: Sequence[Request[K]]) -> tuple[Tensor, Tensor]:
+        device = self.model.token_embedding.weight.device
+        width = max(len(request.source) for request in requests)
+        ids = torch.zeros(len(requests), width, dtype=torch.int64, device=device)
+        mask = torch.zeros(len(requests), width, dtype=torch.bool, device=device)
+        for row, request in enumerate(requests):
+            ids[row, : len(request.source)] = torch.tensor(request.source, device=device)
+            mask[row, : len(request.source)] = True
+        return self.model.encode(ids, None if bool(mask.all()) else mask), mask
+
+    def _candidates(self, logits: Tensor, writing_now: Sequence[tuple[int, _Writing[K]]]) -> list[list[Candidate]]:
+        """The best continuations of each text, best first."""
+        if not writing_now:
+            return []
+        rows = logits[[slot for slot, _ in writing_now]].to(torch.promote_types(logits.dtype, torch.float32))
+        # As upstream does: in a beam search the rules change log-probabilities, without one the logits.
+        scores = rows if self.num_beams == 1 else rows.log_softmax(-1)
+        for row, (_, writing) in enumerate(writing_now):
+            for rule in writing.rules:
+                scores[row] = rule(scores[row], writing.written)
+        if self.num_beams == 1:
+            scores = scores.log_softmax(-1)
+        sums = [[beam.score for beam in writing.search.beams] for _, writing in writing_now]
+        totals = (scores + scores.new_tensor(sums)[..., None]).flatten(1)
+        count = min(max(writing.search.candidates for _, writing in writing_now), totals.shape[1])
+        values, indices = totals.topk(count)
+        best = list(zip(values.tolist(), indices.tolist(), strict=True))
+        for row, (_, writing) in enumerate(writing_now):
+            if writing.generator is not None:
+                best[row] = _draw(totals[row], writing.search.candidates, writing.generator)
+        size = logits.shape[-1]
+        return [
+            [Candidate(value, index // size, index % size) for value, index in zip(*row, strict=True)] for row in best
+        ]
+
+
+def _begin(request: Request[K]) -> _Writing[K]:
+    settings = request.settings
+    generator = torch.Generator().manual_seed(settings.seed) if settings.do_sample else None
+    rules = (*request.rules, *make_rules(settings, request.source))
+    return _Writing(request, make_search(settings), rules, generator)
+
+
+def _draw(totals: Tensor, count: int, generator: torch.Generator) -> tuple[list[float], list[int]]:
+    """``count`` different continuations, drawn by their probabilities and put in order."""
+    probabilities = totals.softmax(-1).cpu()
+    possible = int((probabilities > 0).sum())
+    drawn = torch.multinomial(probabilities, min(count, possible), generator=generator)
+    values, order = totals.cpu()[drawn].sort(descending=True)
+    return values.tolist(), drawn[order].tolist()

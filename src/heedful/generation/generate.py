@@ -1,0 +1,69 @@
+"""Generation for a batch of token ids."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from heedful.errors import RequestError, UnsupportedError
+from heedful.generation.engine import Request, SlotEngine
+from heedful.generation.search import Hypothesis
+from heedful.generation.settings import GenerationSettings
+from heedful.model import Transformer
+
+NUM_SLOTS = 16
+
+
+def generate(
+    model: Transformer,
+    ids: Tensor,
+    mask: Tensor | None = None,
+    settings: GenerationSettings | None = None,
+    *,
+    num_slots: int = NUM_SLOTS,
+) -> list[list[Hypothesis]]:
+    """Write a text for each row of ids.
+
+    Args:
+        model: encoder and decoder, or a decoder; with an output.
+        ids: (B, S) int64, what the encoder reads, or the prompt of a decoder.
+        mask: (B, S) boolean, True at real tokens; all are unless given.
+        num_slots: texts that are written side by side.
+
+    Returns:
+        For each row the best ``num_return_sequences`` hypotheses, best first.
+
+    Raises:
+        UnsupportedError: the model cannot write.
+        RequestError: a row is empty, or the settings lack what the model needs.
+    """
+    settings = settings or GenerationSettings()
+    if model.decoder is None or model.output is None:
+        raise UnsupportedError("this model writes no text: it has no decoder with a language-model head")
+    requests: list[Request[int]] = []
+    for row, real in zip(ids, torch.ones_like(ids, dtype=torch.bool) if mask is None else mask, strict=True):
+        tokens = tuple(row[real].tolist())
+        if not tokens:
+            raise RequestError(f"row {len(requests)} has no token to go by")
+        requests.append(_request(len(requests), tokens, model, settings))
+    was_training = model.training
+    model.eval()
+    try:
+        engine: SlotEngine[int] = SlotEngine(
+            model, num_slots=min(num_slots, len(requests)), num_beams=settings.num_beams
+        )
+        answers = dict(engine.run(requests))
+    finally:
+        model.train(was_training)
+    return [answers[number] for number in range(len(requests))]
+
+
+def _request(key: int, tokens: tuple[int, ...], model: Transformer, settings: GenerationSettings) -> Request[int]:
+    if model.encoder is None:
+        return Request(key, (), tokens, settings)
+    if settings.decoder_start_token_id is None:
+        raise RequestError(
+            "the settings name no decoder_start_token_id, the token that a decoder beside an encoder reads first",
+            remedy="It stands in the checkpoint's config.json or generation_config.json.",
+        )
+    return Request(key, tokens, (settings.decoder_start_token_id,), settings)

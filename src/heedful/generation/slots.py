@@ -1,0 +1,173 @@
+"""What a batch of texts that are being written remembers. N slots, K beams, C columns.
+
+Keys and values of every token that any beam has read stand in columns that are only ever added to: a beam that
+branches copies nothing. Which columns a beam may look at, its own past, is a mask that moves with the beams. All slots
+write the next K columns at the same time; what stood there before a slot's text began is hidden from it, and columns
+that no slot can see any more are dropped from the front.
+
+The encoder's output is projected once for a text and shared by its beams, which are its queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from heedful.model import Transformer
+from heedful.nn import LayerCache
+
+FIRST_BLOCKS = 16
+"""Steps that there is room for at the beginning; the room doubles when it is full."""
+
+
+class Slots:
+    """Caches and masks of N texts that are written side by side."""
+
+    def __init__(self, model: Transformer, num_slots: int, num_beams: int) -> None:
+        assert model.decoder is not None
+        self.model = model
+        self.num_beams = num_beams
+        weight = model.token_embedding.weight
+        self._dtype, self._device = weight.dtype, weight.device
+        room = FIRST_BLOCKS * num_beams
+        self.caches = [
+            LayerCache(*torch.zeros(2, num_slots, heads, room, width, dtype=self._dtype, device=self._device))
+            for heads, width in model.decoder.head_shapes
+        ]
+        self.positions = torch.zeros(num_slots, dtype=torch.int64, device=self._device)
+        """(N,), of the token that each slot reads next."""
+        self._visible = torch.zeros(num_slots, num_beams, room, dtype=torch.bool, device=self._device)
+        self._key_positions = torch.zeros(num_slots, room, dtype=torch.int64, device=self._device)
+        self._memory_mask = torch.zeros(num_slots, 0, dtype=torch.bool, device=self._device)
+        self._columns = 0
+        self._first: list[int | None] = [None] * num_slots
+        """The first column of each slot's text; None for an empty slot."""
+
+    @property
+    def num_slots(self) -> int:
+        """N."""
+        return len(self._first)
+
+    def admit(self, slots: Sequence[int], memory: Tensor | None, memory_mask: Tensor | None) -> None:
+        """Begin texts in empty slots.
+
+        Args:
+            slots: their numbers, n of them.
+            memory: (n, S, D), the encoder's output; None for a model without encoder.
+            memory_mask: (n, S), True at real tokens.
+        """
+        index = torch.tensor(list(slots), device=self._device)
+        self.positions[index] = 0
+        self._visible[index] = False
+        for slot in slots:
+            self._first[slot] = self._columns
+        if memory is None or memory_mask is None:
+            return
+        self._widen_memory(memory.shape[1])
+        width = memory.shape[1]
+        self._memory_mask[index] = False
+        self._memory_mask[index, :width] = memory_mask
+        for cache, projected in zip(self.caches, self.model.project_memory(memory), strict=True):
+            if projected is not None and cache.memory is not None:
+                for kept, new in zip(cache.memory, projected, strict=True):
+                    kept[index, :, :width] = new
+
+    def release(self, slot: int) -> None:
+        """The text in a slot is complete."""
+        self._first[slot] = None
+        self._memory_mask[slot] = False
+
+    def read(self, ids: Tensor) -> Tensor:
+        """Read the next token of every beam: (N, K) -> logits (N, K, V)."""
+        beams, start = self.num_beams, self._columns
+        if start + beams > self._visible.shape[-1]:
+            start = self._make_room()
+        end = self._columns = start + beams
+        self._visible[:, :, start:end] = torch.eye(beams, dtype=torch.bool, device=self._device)
+        self._key_positions[:, start:end] = self.positions[:, None]
+        longest = int(self._memory_mask.any(0).sum()) if self._memory_mask.shape[1] else 0
+        hidden = self.model.step(
+            ids,
+            positions=self.positions[:, None].expand(-1, beams),
+            key_positions=self._key_positions[:, :end],
+            visible=self._visible[:, :, :end],
+            memory_mask=self._memory_mask[:, :longest] if longest else None,
+            caches=self._narrowed(longest),
+        )
+        self.positions += 1
+        return self.model.logits(hidden)
+
+    def follow(self, parents: Tensor) -> None:
+        """Beam k of each slot goes on from beam ``parents[n, k]``: parents (N, K)."""
+        columns = self._visible[:, :, : self._columns]
+        index = parents[:, :, None].expand(-1, -1, self._columns)
+        self._visible[:, :, : self._columns] = columns.gather(1, index)
+
+    def keep(self, slots: Sequence[int]) -> None:
+        """Leave all other slots, which are empty, out from now on; the numbers of the kept ones change to 0, 1, …"""
+        index = torch.tensor(list(slots), device=self._device)
+        self._first = [self._first[slot] for slot in slots]
+        self.positions = self.positions[index]
+        self._visible = self._visible[index]
+        self._key_positions = self._key_positions[index]
+        self._memory_mask = self._memory_mask[index]
+        for cache in self.caches:
+            cache.keys, cache.values = cache.keys[index], cache.values[index]
+            if cache.memory is not None:
+                cache.memory = (cache.memory[0][index], cache.memory[1][index])
+
+    def _narrowed(self, longest: int) -> list[LayerCache]:
+        """The caches, with the encoder's output up to its longest text only."""
+        for cache in self.caches:
+            cache.length = self._columns - self.num_beams
+        if all(cache.memory is None or cache.memory[0].shape[2] == longest for cache in self.caches):
+            return self.caches
+        narrowed = []
+        for cache in self.caches:
+            view = LayerCache(cache.keys, cache.values)
+            view.length = cache.length
+            if cache.memory is not None:
+                view.memory = (cache.memory[0][:, :, :longest], cache.memory[1][:, :, :longest])
+            narrowed.append(view)
+        return narrowed
+
+    def _make_room(self) -> int:
+        """Drop the columns that nobody sees, or double the room where few are; returns the first free column."""
+        first = min((first for first in self._first if first is not None), default=self._columns)
+        alive = slice(first, self._columns)
+        grow = first < (self._visible.shape[-1] + 1) // 2
+        self._visible = _moved(self._visible, alive, grow=grow)
+        self._key_positions = _moved(self._key_positions, alive, grow=grow)
+        for cache in self.caches:
+            cache.keys = _moved(cache.keys.transpose(-2, -1), alive, grow=grow).transpose(-2, -1)
+            cache.values = _moved(cache.values.transpose(-2, -1), alive, grow=grow).transpose(-2, -1)
+        self._first = [None if begun is None else begun - first for begun in self._first]
+        return self._columns - first
+
+    def _widen_memory(self, width: int) -> None:
+        """Make room for source texts of ``width`` tokens."""
+        assert self.model.decoder is not None
+        before = self._memory_mask.shape[1]
+        if width <= before:
+            return
+        self._memory_mask = torch.nn.functional.pad(self._memory_mask, (0, width - before))
+        shapes = self.model.decoder.memory_shapes
+        for cache, shape in zip(self.caches, shapes, strict=True):
+            if shape is None:
+                continue
+            heads, head_dim = shape
+            wider = torch.zeros(2, self.num_slots, heads, width, head_dim, dtype=self._dtype, device=self._device)
+            if cache.memory is not None:
+                wider[:, :, :, :before] = torch.stack(cache.memory)
+            cache.memory = (wider[0], wider[1])
+
+
+def _moved(tensor: Tensor, alive: slice, *, grow: bool) -> Tensor:
+    """The columns ``alive``, those of the last dimension, at the front of a tensor of the same or twice the room."""
+    room = tensor.shape[-1] * (2 if grow else 1)
+    fresh = tensor.new_zeros(*tensor.shape[:-1], room)
+    kept = tensor[..., alive]
+    fresh[..., : kept.shape[-1]] = kept
+    return fresh
