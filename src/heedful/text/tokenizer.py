@@ -9,9 +9,11 @@ from functools import cached_property
 from itertools import repeat
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from heedful.errors import DataError, RequestError, UnsupportedError
 from heedful.settings import nearest
+from heedful.text.conversation import ConversationEncoder
 from heedful.text.encoding import Encoding, is_unicode
 from heedful.text.files import library_errors, read_json
 from heedful.text.folder import CHAT_TEMPLATE_FILE, CONFIG_FILE, OWN_KEY
@@ -162,6 +164,27 @@ class Tokenizer:
             encodings = [encoding.between(marks.before, marks.after) for encoding in encodings]
         return encodings
 
+    def encode_chat(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> Encoding:
+        """Tokenize a conversation with the chat template of the tokenizer.
+
+        Special tokens of the template are special; in the messages they are text.
+
+        Args:
+            messages: each with ``role`` and ``content``, and what else the template knows.
+            add_generation_prompt: end where the assistant begins to speak.
+
+        Raises:
+            UnsupportedError: the tokenizer has no chat template.
+            RequestError: the template refuses the messages.
+            CheckpointError: the template fails, or takes too many steps.
+        """
+        with library_errors("the tokenizer"):
+            return self._conversations.encode(messages, add_generation_prompt=add_generation_prompt)
+
+    def render_chat(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True) -> str:
+        """The conversation as the text that its template makes of it; raises as :meth:`encode_chat`."""
+        return self._conversations.render(messages, add_generation_prompt=add_generation_prompt)
+
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         """The text of ``ids``, without special tokens, the unknown one among them, unless told otherwise."""
         with library_errors("the tokenizer"):
@@ -200,3 +223,11 @@ class Tokenizer:
     @cached_property
     def _sampler(self) -> SubwordSampler:
         return SubwordSampler(self._backend)
+
+    @cached_property
+    def _conversations(self) -> ConversationEncoder:
+        if self._loaded.chat_template is None:
+            raise UnsupportedError(
+                "this tokenizer has no chat template", remedy="Give the text itself, or a model made for conversations."
+            )
+        return ConversationEncoder(self._backend, self._loaded.chat_template, self._roles)
