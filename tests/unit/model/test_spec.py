@@ -214,6 +214,40 @@ MISUSES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"encoder.positions": {"kind": "relative_bias", "num_buckets": 5}},
         ["encoder.positions.relative_bias.num_buckets: Input should be a multiple of 2"],
     ),
+    "narrow ramp of frequencies": (
+        {
+            "encoder.positions": {
+                "kind": "rotary",
+                "scaling": {
+                    "kind": "llama3",
+                    "factor": 8,
+                    "low_frequency_factor": 4,
+                    "high_frequency_factor": 4,
+                    "original_max_positions": 8192,
+                },
+            }
+        },
+        [
+            "encoder.positions.rotary.scaling.llama3.high_frequency_factor: must exceed low_frequency_factor 4",
+        ],
+    ),
+    "absurd stretch": (
+        {"encoder.positions": {"kind": "rotary", "scaling": {"kind": "linear", "factor": 1e9}}},
+        ["encoder.positions.rotary.scaling.linear.factor: Input should be less than"],
+    ),
+    "more columns than a head has": (
+        {"encoder.layers.1.self_attention.rotary": {"width": 4}},
+        ["encoder.layers.1.self_attention.head_dim: 4 columns cannot be turned of a head of 2"],
+    ),
+    "odd part of a head": (
+        {"encoder.positions": {"kind": "rotary", "width": 1}},
+        ["encoder.positions.rotary.width: Input should be a multiple of 2"],
+    ),
+    "offset of a LayerNorm": (
+        {"encoder.norm": {"unit_offset": True}},
+        ["encoder.norm.unit_offset: unit_offset needs kind: rms"],
+    ),
+    "cap of nothing": ({f"{ATTENTION}.soft_cap": 0.0}, [f"{ATTENTION}.soft_cap: Input should be greater than 0"]),
     "neither stack": ({"encoder": REMOVED, "decoder": REMOVED}, ["the whole: neither encoder nor decoder is given"]),
     "nothing to attend to": (
         {"encoder": REMOVED},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -18,6 +20,7 @@ from heedful.nn import (
     RelativeBias,
     RotaryPositions,
     SelfAttention,
+    SoftCappedKernel,
     padding_mask,
     self_attention_mask,
 )
@@ -35,13 +38,15 @@ PADDING = {
 
 
 def softmax_written_out(
-    query: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, bias: Tensor | None = None
+    query: Tensor, keys: Tensor, values: Tensor, allowed: Tensor, bias: Tensor | None = None, cap: float = math.inf
 ) -> Tensor:
     """(B, H, T, K), (B, G, S, K) twice, (B, T, S) and (1, H, T, S) -> (B, H, T, K)."""
     mixed = torch.zeros_like(query)
     group = query.shape[1] // keys.shape[1]
     for text, head in itertools.product(range(len(query)), range(query.shape[1])):
         scores = query[text, head] @ keys[text, head // group].T / math.sqrt(query.shape[-1])
+        if cap < math.inf:
+            scores = cap * (scores / cap).tanh()
         if bias is not None:
             scores = scores + bias[0, head]
         powers = scores.exp() * allowed[text]
@@ -66,13 +71,19 @@ def visible(mask: Tensor | None, *, causal: bool = False, window: int | None = N
 
 
 def expected_output(
-    attention: SelfAttention | CrossAttention, x: Tensor, source: Tensor, allowed: Tensor, bias: Tensor | None = None
+    attention: SelfAttention | CrossAttention,
+    x: Tensor,
+    source: Tensor,
+    allowed: Tensor,
+    bias: Tensor | None = None,
+    cap: float = math.inf,
 ) -> Tensor:
     query, keys, values = (
         project(linear, tensor, attention.head_dim)
         for linear, tensor in ((attention.query, x), (attention.key, source), (attention.value, source))
     )
-    mixed = softmax_written_out(query, keys, values, allowed, bias).transpose(1, 2).flatten(2)
+    query, keys = attention.query_norm(query), attention.key_norm(keys)
+    mixed = softmax_written_out(query, keys, values, allowed, bias, cap).transpose(1, 2).flatten(2)
     return F.linear(mixed, attention.output.weight, attention.output.bias)
 
 
@@ -121,6 +132,46 @@ def test_a_bias_is_added_to_the_scaled_scores(
 
 @pytest.mark.parametrize("num_kv_heads", GROUPINGS.values(), ids=GROUPINGS)
 @pytest.mark.parametrize("padding", PADDING)
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("causal", [False, True], ids=["bidirectional", "causal"])
+def test_soft_capped_scores_equal_the_formula(
+    x: Tensor, causal: bool, biased: bool, padding: str, num_kv_heads: int
+) -> None:
+    kernel = SoftCappedKernel(soft_cap=0.05)
+    attention = SelfAttention(D_MODEL, NUM_HEADS, num_kv_heads=num_kv_heads, kernel=kernel).double()
+    bias = AlibiBias(NUM_HEADS)(LENGTH, LENGTH, dtype=x.dtype, device=x.device) if biased else None
+    mask = PADDING[padding]
+    seen = self_attention_mask(LENGTH, LENGTH, causal=causal, mask=mask, bias=bias)
+    allowed = visible(mask, causal=causal)
+    assert difference(attention(x, seen), expected_output(attention, x, x, allowed, bias, 0.05)) < TOLERANCE
+    assert difference(attention(x, seen), expected_output(attention, x, x, allowed, bias)) > 1e-4
+
+
+@pytest.mark.parametrize("kernel", [AttentionKernel, partial(SoftCappedKernel, soft_cap=1e6)])
+@pytest.mark.parametrize("scale", [0.1, 2.0])
+def test_scores_may_be_scaled_otherwise(x: Tensor, scale: float, kernel: Callable[..., AttentionKernel]) -> None:
+    attention = SelfAttention(D_MODEL, NUM_HEADS, kernel=kernel(scale=scale)).double()
+    actual = attention(x, AttentionMask(is_causal=True))
+    with torch.no_grad():
+        for parameter in attention.query.parameters():
+            parameter.mul_(scale * math.sqrt(attention.head_dim))
+    assert (
+        difference(actual, expected_output(attention, x, x, visible(None, causal=True))) < 1e-12
+    )  # tanh of a millionth
+
+
+def test_queries_and_keys_may_be_normed_by_head(x: Tensor) -> None:
+    attention = SelfAttention(D_MODEL, NUM_HEADS, num_kv_heads=2, query_key_norm=nn.RMSNorm).double()
+    for norm in (attention.query_norm, attention.key_norm):
+        (weight,) = norm.parameters()
+        assert weight.shape == (D_MODEL // NUM_HEADS,)
+        nn.init.normal_(weight)
+    actual = attention(x, AttentionMask(is_causal=True))
+    assert difference(actual, expected_output(attention, x, x, visible(None, causal=True))) < TOLERANCE
+
+
+@pytest.mark.parametrize("num_kv_heads", GROUPINGS.values(), ids=GROUPINGS)
+@pytest.mark.parametrize("padding", PADDING)
 def test_cross_attention_equals_the_formula(x: Tensor, padding: str, num_kv_heads: int) -> None:
     attention = CrossAttention(D_MODEL, NUM_HEADS, num_kv_heads=num_kv_heads).double()
     query, mask = torch.randn(BATCH, 5, D_MODEL, dtype=x.dtype), PADDING[padding]
@@ -155,8 +206,9 @@ def test_rotary_positions_turn_queries_and_keys_but_not_values(x: Tensor) -> Non
     assert difference(actual, expected) < TOLERANCE
 
 
-def test_dropout_of_attention_weights_acts_in_training_only(x: Tensor) -> None:
-    attention = SelfAttention(D_MODEL, NUM_HEADS, kernel=AttentionKernel(dropout=0.5)).double()
+@pytest.mark.parametrize("kernel", [AttentionKernel(dropout=0.5), SoftCappedKernel(soft_cap=2.0, dropout=0.5)])
+def test_dropout_of_attention_weights_acts_in_training_only(x: Tensor, kernel: AttentionKernel) -> None:
+    attention = SelfAttention(D_MODEL, NUM_HEADS, kernel=kernel).double()
     undropped = attention.eval()(x, AttentionMask())
     assert torch.equal(undropped, attention(x, AttentionMask()))
     torch.manual_seed(1)
