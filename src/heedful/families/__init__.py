@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from heedful.checkpoint.doctor import Diagnosis
 from heedful.families.config import ConfigReader
+from heedful.families.diagnosis import diagnose
 from heedful.families.export import to_upstream
 from heedful.families.family import Classifier, Family, LanguageModel
 from heedful.families.pretrained import Pretrained, find_family, load_model, read_pretrained
@@ -12,9 +14,11 @@ __all__ = [
     "FAMILIES",
     "Classifier",
     "ConfigReader",
+    "Diagnosis",
     "Family",
     "LanguageModel",
     "Pretrained",
+    "diagnose",
     "find_family",
     "load_model",
     "read_pretrained",
