@@ -56,7 +56,7 @@ def read_rotary(
         scaling, longest = _scaling(parameters, longest)
     width = int(head_dim * fraction)
     if width < 2 or width % 2:
-        config.faults.append(f"{width} columns of a head of {head_dim} would turn, and must be an even number")
+        config.faults.append(f"{width} columns of a head of {head_dim} would turn, and must be an even number above 0")
         width = head_dim
     return RotarySpec(base=theta, width=None if width == head_dim else width, scaling=scaling, max_positions=longest)
 
