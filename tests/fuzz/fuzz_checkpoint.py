@@ -124,7 +124,10 @@ def main() -> None:
         with suppress(RequestError):
             target(data)
 
-    atheris.Setup([sys.argv[0], "-max_len=4096", *options, str(corpus)], only_our_errors)
+    atheris.Setup(
+        [sys.argv[0], "-max_len=4096", f"-artifact_prefix={tempfile.gettempdir()}/", *options, str(corpus)],
+        only_our_errors,
+    )
     atheris.Fuzz()
 
 

@@ -187,6 +187,13 @@ def claiming(content: bytes, size: int) -> bytes:
     return bytes(spoilt)
 
 
+def beyond_the_end(content: bytes) -> bytes:
+    """What stands before the pickle says that 65,535 bytes lie between."""
+    spoilt = bytearray(content)
+    spoilt[28:30] = b"\xff\xff"
+    return bytes(spoilt)
+
+
 def two_directories(content: bytes) -> bytes:
     """One that ends where Python looks for it, and one at the place that the file names."""
     spoilt = bytearray(content)
@@ -205,6 +212,7 @@ def two_directories(content: bytes) -> bytes:
         (lambda content: with_member(content, "PyTorch_Model/DATA.pkl"), "twice"),
         (lambda content: claiming(content, 2**31), "its members claim 2,147,48.* bytes, and the file has"),
         (lambda content: claiming(content, 2**32 - 2), "its members claim"),
+        (beyond_the_end, "its zip archive is damaged: EOFError"),
         (two_directories, "is said to be in two places"),
         (lambda content: content + b"x", "does not end with a zip directory"),
         (lambda content: content[:-1], "does not end with a zip directory"),
