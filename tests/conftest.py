@@ -17,7 +17,7 @@ import torch
 
 from heedful.data import Columns, Example, ExampleStore
 from heedful.model import UniformSpec
-from heedful.tasks import ClassificationSettings, TextClassifier, create_classifier
+from heedful.tasks import ClassificationSettings, TextClassifier, create_classifier, form_of
 from heedful.text import Tokenizer, TokenizerSettings
 from heedful.training import Run, train
 
@@ -165,10 +165,12 @@ def untrained(stores: Callable[[Iterable[Row]], ExampleStore]) -> Callable[..., 
         rows: Iterable[Row], *, seed: int = 1, model: Mapping[str, Any] | None = None, **task: Any
     ) -> TextClassifier:
         rows = list(rows)
+        section = dict(model or {})
+        form = form_of(section)
         return create_classifier(
             ClassificationSettings(job="classification", **task),
             TokenizerSettings.model_validate(TOKENIZER),
-            UniformSpec.model_validate(MODEL | dict(model or {})),
+            form.model_validate(MODEL | section if form is UniformSpec else section),  # type: ignore[arg-type]
             stores(rows),
             Columns(pair="pair" if "pair" in rows[0] else None),
             seed=seed,

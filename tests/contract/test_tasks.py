@@ -24,8 +24,22 @@ KINDS: dict[str, str] = {
     "multi": "classification",
     "pairs": "classification",
     "out of scope": "classification",
+    "decoder": "classification",
+    "encoder and decoder": "classification",
+    "own module": "classification",
 }
 """What is tried, and the job it belongs to."""
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "custom_model.py"
+LAYER = {"self_attention": {"num_heads": 2, "head_dim": 8}, "feed_forward": {"d_ff": 24}}
+SIZES = {"vocabulary_size": 130, "d_model": 16}
+CROSSING = {"layers": [LAYER | {"cross_attention": LAYER["self_attention"]}]}
+MODELS: dict[str, dict[str, Any]] = {
+    "decoder": {"spec": {**SIZES, "decoder": {"layers": [LAYER]}}},
+    "encoder and decoder": {"spec": {**SIZES, "encoder": {"layers": [LAYER]}, "decoder": CROSSING}},
+    "own module": {"module": f"{EXAMPLE}:build", "arguments": {"d_model": 16, "num_heads": 2}},
+}
+"""Of the kinds that are about the model."""
 
 
 def test_every_job_is_tried_here() -> None:
@@ -45,7 +59,7 @@ def store(kind: str, rows: Rows, stores: Callable[[Iterable[dict[str, Any]]], Ex
 @pytest.fixture
 def task(kind: str, rows: Rows, untrained: Callable[..., Task[Any]]) -> Task[Any]:
     section: dict[str, Any] = {"multi": {"labels": "multi"}, "out of scope": {"out_of_scope": "weather"}}.get(kind, {})
-    return untrained(_data(kind, rows), **section)
+    return untrained(_data(kind, rows), model=MODELS.get(kind), **section)
 
 
 def _data(kind: str, rows: Rows) -> list[dict[str, Any]]:
@@ -115,7 +129,7 @@ def test_its_metrics_are_those_it_names(task: Task[Any], store: ExampleStore) ->
 
 def test_answers_come_back_the_same_from_a_folder(task: Task[Any], store: ExampleStore, tmp_path: Path) -> None:
     task.save(tmp_path / "saved")
-    loaded = heedful.load(tmp_path / "saved")
+    loaded = heedful.load(tmp_path / "saved", allow_code=EXAMPLE)
     assert type(loaded) is type(task)
     assert answers(loaded, store) == answers(task, store)
 
