@@ -155,7 +155,7 @@ def plan(rules: Rules, names: Iterable[str], *, prefixes: Sequence[str] = ()) ->
     Args:
         prefixes: what may stand before a name without changing what it is.
     """
-    found: dict[tuple[Rule, tuple[str, ...]], dict[int, str]] = {}
+    found: dict[tuple[Rule, tuple[str, ...]], list[tuple[int, str]]] = {}
     dropped: dict[str, str] = {}
     unexpected: list[str] = []
     for name in names:
@@ -169,8 +169,8 @@ def plan(rules: Rules, names: Iterable[str], *, prefixes: Sequence[str] = ()) ->
             dropped[name] = rule.reason
         else:
             ours = tuple(_fill(target, parts) for target in rule.targets)
-            found.setdefault((rule, ours), {})[number] = name
-    steps = [Step(rule, tuple(by[number] for number in sorted(by)), ours) for (rule, ours), by in found.items()]
+            found.setdefault((rule, ours), []).append((number, name))
+    steps = [Step(rule, tuple(name for _, name in sorted(stored)), ours) for (rule, ours), stored in found.items()]
     return Plan(tuple(steps), dropped, tuple(unexpected))
 
 

@@ -183,6 +183,12 @@ def test_a_tensor_stored_twice_is_one_and_its_own_name_comes_first(stored: list[
     assert step == Step(RULES[0], tuple(sorted(stored)), ("tokens.weight",))  # type: ignore[arg-type]
 
 
+def test_no_tensor_that_means_the_same_is_lost() -> None:
+    names = ("bert.layer.2.norm.weight", "layer.2.norm.gamma", "layer.2.norm.weight")
+    (step,) = plan(RULES, names, prefixes=("bert.",)).steps
+    assert step.stored == names
+
+
 @pytest.mark.parametrize("prefix", ["", "bert.", "model."])
 def test_prefixes_change_nothing(prefix: str) -> None:
     found = plan(RULES, [f"{prefix}embed.weight", f"{prefix}layer.4.position_ids"], prefixes=("bert.", "model."))
