@@ -74,7 +74,7 @@ class Split(Rule):
         if tensor.dim() == 0 or len(tensor) % sum(ratio):
             raise CheckpointError(f"a tensor of shape {tuple(tensor.shape)} has no {sum(ratio)} equal parts")
         unit = len(tensor) // sum(ratio)
-        return [part.contiguous() for part in tensor.split([unit * share for share in ratio])]
+        return [part.contiguous() for part in torch.split(tensor, [unit * share for share in ratio])]
 
     def write(self, tensors: Sequence[Tensor]) -> Tensor:
         """As :meth:`Rule.write`."""
