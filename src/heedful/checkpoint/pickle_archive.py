@@ -41,7 +41,7 @@ def read_archive(path: Path) -> tuple[bytes, list[int]]:
             root = members[0].filename.partition("/")[0]
             content = archive.read(f"{root}/data.pkl")
     except (zipfile.BadZipFile, struct.error, LookupError, ValueError, OSError, EOFError, RuntimeError) as error:
-        raise refused(path, f"its zip archive is damaged: {error or type(error).__name__}") from error
+        raise refused(path, f"its zip archive is damaged: {str(error) or type(error).__name__}") from error
     return content, [member.file_size for member in members if member.filename.startswith(f"{root}/data/")]
 
 

@@ -212,7 +212,7 @@ def two_directories(content: bytes) -> bytes:
         (lambda content: with_member(content, "PyTorch_Model/DATA.pkl"), "twice"),
         (lambda content: claiming(content, 2**31), "its members claim 2,147,48.* bytes, and the file has"),
         (lambda content: claiming(content, 2**32 - 2), "its members claim"),
-        (beyond_the_end, "its zip archive is damaged: EOFError"),
+        (beyond_the_end, r"its zip archive is damaged: \w"),
         (two_directories, "is said to be in two places"),
         (lambda content: content + b"x", "does not end with a zip directory"),
         (lambda content: content[:-1], "does not end with a zip directory"),
