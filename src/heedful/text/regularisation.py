@@ -57,7 +57,8 @@ class SubwordSampler:
         words = hf.PreTokenizedString(text)
         if self._backend.normalizer is not None:
             words.normalize(self._backend.normalizer.normalize)
-        self._backend.pre_tokenizer.pre_tokenize(words)
+        if self._backend.pre_tokenizer is not None:
+            self._backend.pre_tokenizer.pre_tokenize(words)
         words.tokenize(partial(self._tokens, dropout=dropout, random=random))
         return words.to_encoding()
 

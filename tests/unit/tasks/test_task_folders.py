@@ -129,7 +129,7 @@ def test_the_model_card_says_what_the_model_is(run: Run) -> None:
         "pipeline_tag": "text-classification",
         "tags": ["heedful"],
     }
-    count = sum(parameter.numel() for parameter in run.task.model.parameters())
+    count = sum(parameter.numel() for parameter in run.task.network.model.parameters())
     accuracy = run.evaluations["test"].metrics["accuracy"]
     for fact in ("3 labels", f"{count:,} parameters", "32 tokens", "`weather`", f"| accuracy | {accuracy} |"):
         assert fact in text

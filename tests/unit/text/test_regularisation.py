@@ -119,6 +119,13 @@ def test_variants_that_the_sampler_does_not_know_are_refused(variant: str) -> No
         SubwordSampler(backend)
 
 
+def test_a_tokenizer_that_cuts_no_words_first_is_sampled_too() -> None:
+    vocabulary = {"a": 0, "b": 1, "ab": 2}
+    backend = hf.Tokenizer(models.BPE(vocabulary, [("a", "b")]))
+    samples = {tuple(SubwordSampler(backend).encode("abab", None, 0.5, Random(seed)).tokens) for seed in range(40)}
+    assert samples == {("ab", "ab"), ("a", "b", "ab"), ("ab", "a", "b"), ("a", "b", "a", "b")}
+
+
 def test_characters_can_be_written_in_one_way_only() -> None:
     with pytest.raises(UnsupportedError, match="dropout has nothing to drop"):
         trained(TokenizerKind.CHARACTERS).encode_batch(["text"], dropout=0.1)
