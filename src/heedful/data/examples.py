@@ -1,4 +1,4 @@
-"""Rows as examples of classification."""
+"""Rows as examples: texts with labels, or with the texts that are to be written for them."""
 
 from __future__ import annotations
 
@@ -24,21 +24,24 @@ class LabelKind(StrEnum):
     """Exactly one."""
     MULTI = "multi"
     """Any number, also none: a list, or one string with a separator."""
+    TEXT = "text"
+    """The text that is to be written for it, instead of any."""
     NONE = "none"
     """None that is looked at."""
 
 
 class Columns(Settings):
-    """The names of the columns that an example is made of."""
+    """The names of the columns that an example is made of; ``a.b`` is the b of the objects in a column a."""
 
     text: str = Field("text", description="the text")
     pair: str | None = Field(None, description="a second text, where pairs of texts are classified")
     label: str = Field("label", description="its label or labels")
+    target: str = Field("target", description="the text that is to be written, where texts are")
     label_separator: str = Field("|", min_length=1, description="between several labels in one string")
 
 
 class Example(NamedTuple):
-    """One text to classify, or a pair of texts."""
+    """One text, or a pair of texts, and what is to be answered."""
 
     text: str
     """Empty for a blank line of plain text only."""
@@ -49,6 +52,8 @@ class Example(NamedTuple):
     """Its number in the file: the line it begins on, or the row of a table."""
     file: str = ""
     """Where it is one of several."""
+    target: str | None = None
+    """The text that is to be written; None where labels are asked for, or nothing."""
 
     @property
     def place(self) -> str:
@@ -65,12 +70,12 @@ class ExampleReader:
         self._source = source
         self._columns = columns
         self._label_kind = label_kind
+        answers = {LabelKind.NONE: None, LabelKind.TEXT: columns.target}
+        self._answer_column = answers.get(label_kind, columns.label)
 
     def __iter__(self) -> Iterator[Example]:
         self.bad_rows = BadRows(self.bad_rows.policy)
-        wanted = [self._columns.text, self._columns.pair, self._columns.label]
-        if self._label_kind is LabelKind.NONE:
-            wanted.pop()
+        wanted = [self._columns.text, self._columns.pair, self._answer_column]
         any_good = False
         for row in read_rows(self._source, columns=[name for name in wanted if name], bad_rows=self.bad_rows):
             try:
@@ -88,17 +93,22 @@ class ExampleReader:
 
     def _example(self, row: Row) -> Example:
         columns = self._columns
-        if row.blank:
+        if row.blank and self._label_kind is not LabelKind.TEXT:
             return Example("", None, (), row.number)
+        written = self._label_kind is LabelKind.TEXT
         return Example(
-            text=_text(row.values[columns.text], columns.text),
-            pair=None if columns.pair is None else _text(row.values[columns.pair], columns.pair),
-            labels=() if self._label_kind is LabelKind.NONE else self._labels(row.values[columns.label]),
+            text=_text(row.value(columns.text), columns.text),
+            pair=None if columns.pair is None else _text(row.value(columns.pair), columns.pair),
+            labels=self._labels(row),
             row=row.number,
             file=row.file if len(self._source.files) > 1 else "",
+            target=_text(row.value(columns.target), columns.target) if written else None,
         )
 
-    def _labels(self, value: Any) -> tuple[str, ...]:
+    def _labels(self, row: Row) -> tuple[str, ...]:
+        if self._label_kind in (LabelKind.NONE, LabelKind.TEXT):
+            return ()
+        value = row.value(self._columns.label)
         if self._label_kind is LabelKind.SINGLE:
             return (_label(value),)
         if isinstance(value, str):
@@ -119,7 +129,7 @@ def read_examples(
 
     Args:
         source: a :class:`Source`, or what :meth:`Source.parse` takes.
-        columns: ``text`` and ``label`` if not given.
+        columns: ``text``, and ``label`` or ``target``, if not given.
 
     Raises:
         DataError: there is no such source. Iterating raises it too: for what :func:`read_rows` says, for a row that

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from heedful.data.source import DataFile
@@ -27,20 +27,51 @@ class Row(NamedTuple):
         """Where the row is, for people."""
         return f"{self.file}, {self.unit} {self.number:,}"
 
+    def value(self, column: str) -> Any:
+        """What the column holds; a dotted name reaches into objects: ``translation.en``."""
+        return self.values[column] if column in self.values else _reach(self.values, column)
 
-def check_columns(file: DataFile, present: Sequence[str], columns: Collection[str]) -> None:
-    """Raise a DataError if a column is there twice, or a wanted one is not there."""
-    for name in present:
-        if present.count(name) > 1:
+
+def check_columns(
+    file: DataFile, names: Sequence[str], columns: Collection[str], inner: Mapping[str, Any] | None = None
+) -> None:
+    """Raise a DataError if a column is there twice, or a wanted one is not there.
+
+    ``inner`` holds, for columns of objects, the names within them as a mapping.
+    """
+    for name in names:
+        if names.count(name) > 1:
             raise DataError(f"{file} has the column {name!r} twice", remedy="Rename or remove one of them.")
-    if fault := missing_column(present, columns):
+    if fault := missing_column({**dict.fromkeys(names, ""), **(inner or {})}, columns):
         raise DataError(f"{file} has {fault}", remedy="Say which columns to use with the columns option.")
 
 
-def missing_column(present: Iterable[str], columns: Collection[str]) -> str | None:
+def missing_column(present: Mapping[str, Any], columns: Collection[str]) -> str | None:
     """The first of ``columns`` that is not ``present`` with the nearest that is, for people; None if all are."""
-    present = list(present)
     for name in columns:
         if name not in present:
-            return f"no column {name!r}; {nearest(name, present)}"
+            try:
+                _reach(present, name)
+            except KeyError:
+                return f"no column {name!r}; {nearest(name, _names(present))}"
     return None
+
+
+def _reach(values: Mapping[str, Any], column: str) -> Any:
+    """What lies at a dotted name; None where it would lie in nothing. Raises KeyError where there is no such place."""
+    outer, dot, rest = column.partition(".")
+    inner = values[outer]
+    if not dot or inner is None:
+        return inner
+    if not isinstance(inner, Mapping):
+        raise KeyError(column)
+    return inner[rest] if rest in inner else _reach(inner, rest)
+
+
+def _names(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The names of columns and, instead of columns of objects, the dotted names within them."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _names(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name

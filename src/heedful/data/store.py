@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,7 @@ _SCHEMA = pa.schema(
         "labels": pa.list_(pa.string()),
         "row": pa.int64(),
         "file": pa.string(),
+        "target": pa.large_string(),
     }
 )
 _CHUNK = 1024
@@ -51,26 +53,39 @@ class ExampleStore:
         if not -len(self) <= index < len(self):
             raise IndexError(f"example {index} of {len(self)}")
         number, place = divmod(index % len(self), _CHUNK)
-        text, pair, labels, row, file = (column[place].as_py() for column in self._batches[number].columns)
-        return Example(text, pair, tuple(labels), row, file)
+        return _example(column[place].as_py() for column in self._batches[number].columns)
 
     def __iter__(self) -> Iterator[Example]:
         for batch in self._batches:
-            for text, pair, labels, row, file in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                yield Example(text, pair, tuple(labels), row, file)
+            yield from map(_example, zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
     def take(self, indices: Sequence[int] | NDArray[np.int64]) -> list[Example]:
         """The examples at ``indices``, in that order."""
         return [self[int(index)] for index in indices]
 
     def texts(self, max_characters: int = 50_000_000) -> Iterator[str]:
-        """Texts and pairs to train a tokenizer on: all, or of about so many characters, spread over the data."""
-        columns = [batch.column(name) for batch in self._batches for name in ("text", "pair")]
+        """Everything that is read or written, to train a tokenizer on: texts, their pairs and targets.
+
+        All of them, or about so many characters, spread over the data.
+        """
+        return self._values(("text", "pair", "target"), max_characters)
+
+    def sources(self, max_characters: int = 50_000_000) -> Iterator[str]:
+        """What is read, texts and their pairs, as in :meth:`texts`: for a vocabulary of its own."""
+        return self._values(("text", "pair"), max_characters)
+
+    def targets(self, max_characters: int = 50_000_000) -> Iterator[str]:
+        """What is to be written, as in :meth:`texts`: for a vocabulary of its own."""
+        return self._values(("target",), max_characters)
+
+    def _values(self, names: Sequence[str], max_characters: int) -> Iterator[str]:
+        columns = [batch.column(name) for batch in self._batches for name in names]
         total = sum(pc.sum(pc.utf8_length(column)).as_py() or 0 for column in columns)
-        for example in islice(self, None, None, max(1, -(-total // max_characters))):
-            yield example.text
-            if example.pair is not None:
-                yield example.pair
+        rows = (
+            row for batch in self._batches for row in zip(*(batch[name].to_pylist() for name in names), strict=True)
+        )
+        for row in islice(rows, None, None, max(1, -(-total // max_characters))):
+            yield from (value for value in row if value is not None)
 
     def close(self) -> None:
         """Remove the file; the store is empty from then on."""
@@ -84,6 +99,11 @@ class ExampleStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _example(values: Iterable[Any]) -> Example:
+    text, pair, labels, row, file, target = values
+    return Example(text, pair, tuple(labels), row, file, target)
 
 
 def _write(path: Path, examples: Iterable[Example]) -> int:

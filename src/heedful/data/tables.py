@@ -30,14 +30,16 @@ def read_parquet(file: DataFile, columns: Collection[str]) -> Iterator[Row]:
                 shutil.copyfileobj(stream, unpacked)
             place = unpacked
         with readable(file), pq.ParquetFile(place) as table:
-            wanted = _wanted(file, table.schema_arrow, columns)
+            _check(file, table.schema_arrow, columns)
+            wanted = list(columns) or None
             yield from _rows(file, table.schema_arrow, table.iter_batches(BATCH_ROWS, columns=wanted))
 
 
 def read_arrow(file: DataFile, columns: Collection[str]) -> Iterator[Row]:
     """Rows of an Arrow stream; only ``columns`` are read, if any are named."""
     with opened(file) as stream, pa.ipc.open_stream(stream) as batches:
-        wanted = _wanted(file, batches.schema, columns)
+        _check(file, batches.schema, columns)
+        wanted = [name for name in batches.schema.names if not columns or _is_wanted(name, columns)]
         parts = (
             batch.select(wanted).slice(start, BATCH_ROWS)
             for batch in batches
@@ -46,9 +48,18 @@ def read_arrow(file: DataFile, columns: Collection[str]) -> Iterator[Row]:
         yield from _rows(file, batches.schema, parts)
 
 
-def _wanted(file: DataFile, schema: pa.Schema, columns: Collection[str]) -> list[str]:
-    check_columns(file, schema.names, columns)
-    return [name for name in schema.names if not columns or name in columns]
+def _check(file: DataFile, schema: pa.Schema, columns: Collection[str]) -> None:
+    inner = {field.name: _inner(field.type) for field in schema if pa.types.is_struct(field.type)}
+    check_columns(file, schema.names, columns, inner)
+
+
+def _inner(struct: pa.StructType) -> dict[str, Any]:
+    """The names within a column of objects."""
+    return {field.name: _inner(field.type) if pa.types.is_struct(field.type) else "" for field in struct}
+
+
+def _is_wanted(name: str, columns: Collection[str]) -> bool:
+    return any(column == name or column.startswith(f"{name}.") for column in columns)
 
 
 def _rows(file: DataFile, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[Row]:

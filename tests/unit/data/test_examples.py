@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from heedful.data import Columns, Example, LabelKind, OnBadRow, read_examples
@@ -110,3 +113,86 @@ def test_rows_are_read_only_as_far_as_they_are_wanted(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write("no JSON at all\n")
     assert next(iter(read_examples(path))).text == "x"
+
+
+def test_texts_that_are_to_be_written(tmp_path: Path) -> None:
+    path = save(tmp_path, {"text": "hi", "target": "hallo", "label": 3}, {"text": "你好", "target": " hi "})
+    assert list(read_examples(path, label_kind=LabelKind.TEXT)) == [
+        Example("hi", None, (), 1, target="hallo"),
+        Example("你好", None, (), 2, target=" hi "),
+    ]
+    assert [example.target for example in read_examples(path, label_kind=LabelKind.NONE)] == [None, None]
+
+
+@pytest.mark.parametrize("side", ["text", "target"])
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        (None, "holds nothing"),
+        (3, "holds int 3, not a text"),
+        ("a\0b", "holds a NUL byte"),
+        ("\ud800", "holds half of a surrogate pair"),
+    ],
+)
+def test_a_side_that_is_no_text(side: str, value: object, fault: str, tmp_path: Path) -> None:
+    good = {"text": "good", "target": "gut"}
+    path = save(tmp_path, good, {**good, side: value}, good)
+    with pytest.raises(DataError, match=f"line 2: the .*column '{side}' {fault}"):
+        list(read_examples(path, label_kind=LabelKind.TEXT))
+    reader = read_examples(path, label_kind=LabelKind.TEXT, on_bad_row=OnBadRow.SKIP)
+    assert [example.row for example in reader] == [1, 3]
+
+
+def save_nested(folder: Path, form: str, rows: list[dict[str, Any]]) -> Path:
+    if form == "jsonl":
+        return save(folder, *rows)
+    path, table = folder / f"data.{form}", pa.Table.from_pylist(rows)
+    if form == "parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_stream(str(path), table.schema) as writer:
+            writer.write_table(table)
+    return path
+
+
+NESTED = Columns(text="translation.en", target="translation.de", label="meta.kind.name")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "arrow"])
+def test_dotted_names_reach_into_objects(form: str, tmp_path: Path) -> None:
+    row = {"id": 1, "translation": {"en": "hi", "de": "hallo", "fr": "salut"}, "meta": {"kind": {"name": "a"}}}
+    path = save_nested(tmp_path, form, [row, row])
+    assert list(read_examples(path, NESTED, label_kind=LabelKind.TEXT)) == [
+        Example("hi", None, (), number, target="hallo") for number in (1, 2)
+    ]
+    assert next(iter(read_examples(path, NESTED))).labels == ("a",)
+    for wrong, known in [("translation.du", "did you mean translation.de?"), ("translation.de.x", "did you mean")]:
+        with pytest.raises(DataError, match=rf"has no column '{wrong}'; {re.escape(known)}"):
+            list(read_examples(path, NESTED.model_copy(update={"target": wrong}), label_kind=LabelKind.TEXT))
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "arrow"])
+def test_nothing_in_a_column_of_objects(form: str, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"translation": {"en": "hi", "de": "hallo"}},
+        {"translation": None},
+        {"translation": {"en": "x", "de": None}},
+    ]
+    reader = read_examples(
+        save_nested(tmp_path, form, rows), NESTED, label_kind=LabelKind.TEXT, on_bad_row=OnBadRow.SKIP
+    )
+    assert [example.row for example in reader] == [1]
+    assert "'translation.en' holds nothing" in reader.bad_rows.reasons[0]
+    assert "'translation.de' holds nothing" in reader.bad_rows.reasons[1]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet", "arrow", "csv"])
+def test_a_column_may_have_a_dot_in_its_own_name(form: str, tmp_path: Path) -> None:
+    if form == "csv":
+        path = tmp_path / "data.csv"
+        path.write_text("translation.en,translation.de\nhi,hallo\n")
+    else:
+        path = save_nested(tmp_path, form, [{"translation.en": "hi", "translation.de": "hallo"}])
+    assert [example.target for example in read_examples(path, NESTED, label_kind=LabelKind.TEXT)] == ["hallo"]

@@ -102,3 +102,17 @@ def test_texts_to_train_a_tokenizer_on() -> None:
     rows = [int(text.split()[1]) for text in some]
     assert max(rows) > 2400
     assert len(set(np.diff(rows))) == 1
+
+
+def test_what_is_to_be_written_is_kept() -> None:
+    targets = [f"Ziel {example.row}" for example in EXAMPLES]
+    written = [example._replace(labels=(), target=target) for example, target in zip(EXAMPLES, targets, strict=True)]
+    store = ExampleStore(written)
+    assert list(store) == written
+    assert store.take([1500]) == [written[1500]]
+    sources = [text for example in written for text in (example.text, example.pair) if text is not None]
+    assert list(store.targets()) == targets
+    assert list(store.sources()) == sources
+    assert sorted(store.texts()) == sorted([*sources, *targets])
+    assert list(ExampleStore(EXAMPLES).targets()) == []
+    assert 900 < sum(map(len, store.targets(max_characters=1000))) <= 1000
