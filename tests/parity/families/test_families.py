@@ -134,6 +134,21 @@ def test_weights_go_back_out_bit_for_bit(case: Case, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model_type", FAMILIES)
+def test_what_a_config_leaves_out_is_upstreams_default(model_type: str) -> None:
+    family = FAMILIES[model_type]
+    full = transformers.AutoConfig.for_model(model_type).to_dict()
+    read = []
+    for data in ({"model_type": model_type}, full):
+        reader = ConfigReader(data)
+        spec = family.spec(reader)
+        output = None if family.language_model is None else family.language_model.spec(reader)
+        head = None if family.classifier is None else family.classifier.spec(reader, 2)
+        assert reader.faults == []
+        read.append((spec, output, head))
+    assert read[0] == read[1]
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
 def test_every_key_that_is_read_is_switched_by_a_case(model_type: str) -> None:
     """A key that no case changes could be misread without a test to notice."""
     switched: set[str] = set()

@@ -9,7 +9,19 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from heedful.model import ClassificationHeadSpec, UniformSpec, build, build_head
+from heedful.model import (
+    ClassificationHeadSpec,
+    DisentangledSpec,
+    FeedForwardSpec,
+    LayerSpec,
+    NormPlacement,
+    SelfAttentionSpec,
+    StackSpec,
+    TransformerSpec,
+    UniformSpec,
+    build,
+    build_head,
+)
 
 UNIFORM = UniformSpec(d_model=64, num_layers=1, num_heads=4, positions="learned")
 
@@ -84,6 +96,48 @@ def test_weight_names_are_stable() -> None:
     assert {"encoder.embeddings.positions.table.weight", "encoder.embeddings.token_types.weight"} <= set(learned)
     head = build_head(ClassificationHeadSpec(num_labels=2, dense=True), 8).state_dict()
     assert list(head) == ["dense.weight", "dense.bias", "output.weight", "output.bias"]
+
+
+def layer(head_dim: int = 4, **options: object) -> LayerSpec:
+    attention = SelfAttentionSpec(num_heads=2, head_dim=head_dim)
+    return LayerSpec.model_validate({"self_attention": attention, "feed_forward": FeedForwardSpec(d_ff=9), **options})
+
+
+@pytest.mark.parametrize("slot", ["self_attention", "feed_forward"])
+@pytest.mark.parametrize("placement", [place for place in NormPlacement if place is not NormPlacement.NONE])
+def test_a_slot_may_stand_without_norms(placement: NormPlacement, slot: str) -> None:
+    stack = StackSpec(layers=(layer(norm_placement=placement), layer(norm_placement=placement, without_norm=[slot])))
+    model = build(TransformerSpec(vocabulary_size=5, d_model=8, encoder=stack))
+    norms = [
+        {name for name in model.state_dict() if name.startswith(f"encoder.layers.{number}.") and "norm_" in name}
+        for number in (0, 1)
+    ]
+    ours = f"encoder.layers.0.{slot}_residual."
+    assert norms[0] and norms[1]
+    assert {name.replace(".1.", ".0.", 1) for name in norms[1]} == {
+        name for name in norms[0] if not name.startswith(ours)
+    }
+
+
+@pytest.mark.parametrize("width", [None, 4, 8])
+def test_token_vectors_of_a_given_width_have_a_map(width: int | None) -> None:
+    spec = TransformerSpec(vocabulary_size=5, d_model=8, embedding_width=width, encoder=StackSpec(layers=(layer(),)))
+    state = build(spec).state_dict()
+    assert state["token_embedding.weight"].shape == (5, width or 8)
+    projection = state.get("encoder.embeddings.projection.weight")
+    assert projection is None if width is None else projection is not None and projection.shape == (8, width)
+
+
+@pytest.mark.parametrize(("to_position", "to_content"), [(True, True), (True, False), (False, False)])
+def test_disentangled_scores_share_the_variance_and_layers_the_vectors(to_position: bool, to_content: bool) -> None:
+    positions = DisentangledSpec(max_distance=6, content_to_position=to_position, position_to_content=to_content)
+    stack = StackSpec(layers=(layer(4), layer(6)), positions=positions)
+    model = build(TransformerSpec(vocabulary_size=5, d_model=8, encoder=stack), seed=0)
+    tables = [name for name in model.state_dict() if "positions." in name]
+    assert tables == ["encoder.positions.0.table.weight"]
+    assert model.encoder is not None
+    for part, head_dim in zip(model.encoder.layers, (4, 6), strict=True):
+        assert part.self_attention.kernel.scale == ((1 + to_position + to_content) * head_dim) ** -0.5  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("form", ["encoder", "decoder", "encoder_decoder"])

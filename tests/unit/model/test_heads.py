@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from heedful.model import Activation, ClassificationHeadSpec, Pooling, build_head
+from heedful.model import Activation, ClassificationHeadSpec, NormKind, NormSpec, Pooling, build_head
 
 HIDDEN = torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 1, 1, 1], [0, 1, 0, 1, 0]]).bool()
@@ -34,6 +34,19 @@ def test_a_dense_layer_may_stand_between(activation: Activation) -> None:
     assert torch.equal(head(HIDDEN), expected)
     plain = build_head(spec.model_copy(update={"dense": False}), 8, seed=0).double().eval()
     assert torch.equal(plain(HIDDEN), plain.output(HIDDEN[:, 0]))
+
+
+@pytest.mark.parametrize("kind", NormKind)
+@pytest.mark.parametrize("bias", [False, True], ids=["without bias", "with bias"])
+@pytest.mark.parametrize("dense_bias", [False, True], ids=["dense without bias", "dense with bias"])
+def test_the_dense_layer_may_have_a_norm_and_either_layer_no_bias(dense_bias: bool, bias: bool, kind: NormKind) -> None:
+    norm = NormSpec(kind=kind)
+    spec = ClassificationHeadSpec(num_labels=3, dense=True, dense_bias=dense_bias, norm=norm, bias=bias)
+    head = build_head(spec, 8, seed=0).double().eval()
+    assert head.dense is not None and (head.dense.bias is not None) is dense_bias
+    assert (head.output.bias is not None) is bias
+    expected = head.output(head.norm(torch.tanh(head.dense(HIDDEN.mean(1)))))
+    assert (head(HIDDEN) - expected).abs().max() < 1e-14
 
 
 @pytest.mark.parametrize("pooling", Pooling)

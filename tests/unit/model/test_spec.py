@@ -169,6 +169,7 @@ VALID: dict[str, Any] = {
 }
 ATTENTION = "encoder.layers.0.self_attention"
 REMOVED = object()
+DISENTANGLED = {"kind": "disentangled", "max_distance": 8}
 MISUSES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "negative size": ({"vocabulary_size": -1}, ["vocabulary_size: Input should be greater than 0"]),
     "zero size": ({"d_model": 0}, ["d_model: Input should be greater than 0"]),
@@ -248,6 +249,47 @@ MISUSES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["encoder.norm.unit_offset: unit_offset needs kind: rms"],
     ),
     "cap of nothing": ({f"{ATTENTION}.soft_cap": 0.0}, [f"{ATTENTION}.soft_cap: Input should be greater than 0"]),
+    "disentangled decoder": (
+        {"decoder.positions": DISENTANGLED},
+        ["decoder.positions: disentangled positions look both ways: they are for encoders"],
+    ),
+    "disentangled groups of heads": (
+        {"encoder.positions": DISENTANGLED, f"{ATTENTION}.num_kv_heads": 2},
+        [f"{ATTENTION}.num_kv_heads: disentangled positions need a key for each query head"],
+    ),
+    "disentangled and rotary": (
+        {"encoder.positions": DISENTANGLED, f"{ATTENTION}.rotary": {}},
+        [f"{ATTENTION}.rotary: disentangled positions leave no room for it"],
+    ),
+    "disentangled and capped": (
+        {"encoder.positions": DISENTANGLED, f"{ATTENTION}.soft_cap": 5.0},
+        [f"{ATTENTION}.soft_cap: disentangled positions leave no room for it"],
+    ),
+    "disentangled and normed heads": (
+        {"encoder.positions": DISENTANGLED, f"{ATTENTION}.query_key_norm": {}},
+        [f"{ATTENTION}.query_key_norm: disentangled positions leave no room for it"],
+    ),
+    "more buckets than distances": (
+        {"encoder.positions": DISENTANGLED | {"num_buckets": 14}},
+        ["encoder.positions.disentangled.num_buckets: 14 need a max_distance above 8, not 8"],
+    ),
+    "order that leaves a layer out": (
+        {"encoder.order": [1, 1]},
+        ["encoder.order: must name each of the layers 0 to 1 at least once, and no other"],
+    ),
+    "order of a layer that is not there": (
+        {"encoder.order": [0, 1, 2]},
+        ["encoder.order: must name each of the layers 0 to 1 at least once, and no other"],
+    ),
+    "absurd order": ({"encoder.order": [0, 1] * 513}, ["encoder.order: Tuple should have at most 1024 items"]),
+    "unknown slot": (
+        {"encoder.layers.0.without_norm": ["attention"]},
+        ["encoder.layers.0.without_norm.0: Input should be 'self_attention'"],
+    ),
+    "narrow token vectors without a way back": (
+        {"embedding_width": 4, "output": {}},
+        ["output: token vectors of width 4 need a transform from d_model 8"],
+    ),
     "neither stack": ({"encoder": REMOVED, "decoder": REMOVED}, ["the whole: neither encoder nor decoder is given"]),
     "nothing to attend to": (
         {"encoder": REMOVED},

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from heedful.nn import Embeddings, LanguageModelHead, LearnedPositions
+from heedful.nn import Embeddings, LanguageModelHead, LearnedPositions, OutputTransform
 
 
 @pytest.fixture
@@ -28,6 +28,15 @@ def test_scale_positions_and_types_are_added(tokens: Tensor) -> None:
     typed = module.token_types.weight[types]
     assert torch.equal(module(tokens, numbers, types), expected + typed)
     assert torch.equal(module(tokens, numbers), module(tokens, numbers, torch.zeros_like(types)))
+
+
+@pytest.mark.parametrize("width", [2, 4, 7])
+def test_token_vectors_of_a_width_of_their_own_are_mapped_last(width: int) -> None:
+    tokens, positions = torch.randn(2, 3, width), LearnedPositions(9, width)
+    module = Embeddings(4, positions=positions, num_token_types=2, norm=nn.LayerNorm(width), width=width)
+    assert isinstance(module.projection, nn.Linear) and module.token_types is not None
+    summed = tokens + positions.table.weight[:3] + module.token_types.weight[0]
+    assert torch.equal(module(tokens, torch.arange(3)), module.projection(module.norm(summed)))
 
 
 def test_dropout_acts_in_training_only(tokens: Tensor) -> None:
@@ -52,3 +61,13 @@ def test_output_may_scale_hidden_states(tokens: Tensor) -> None:
     table = torch.randn(7, 4)
     plain, scaled = LanguageModelHead(4, 7, tied=True), LanguageModelHead(4, 7, tied=True, scale=0.5)
     assert torch.equal(scaled(tokens, table), plain(tokens, table) / 2)
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["without bias", "with bias"])
+def test_output_may_be_transformed_before(tokens: Tensor, bias: bool) -> None:
+    transform = OutputTransform(4, 5, activation=nn.Tanh(), norm=nn.LayerNorm(5), bias=bias)
+    assert (transform.dense.bias is not None) is bias
+    table = torch.randn(7, 5)
+    head = LanguageModelHead(5, 7, tied=True, transform=transform)
+    expected = transform.norm(torch.tanh(transform.dense(tokens))) @ table.T
+    assert (head(tokens, table) - expected).abs().max() < 1e-6
