@@ -128,7 +128,7 @@ class Pretrained:
         state = self._gather(prefix + name for name in module.state_dict())
         kinds = {tensor.dtype for tensor in state.values()}
         wanted = dtype or (kinds.pop() if len(kinds) == 1 else torch.float32)
-        ready = {name.removeprefix(prefix): tensor.to(wanted) for name, tensor in state.items()}
+        ready = {name.removeprefix(prefix): tensor.to(wanted, copy=True) for name, tensor in state.items()}
         module.load_state_dict(ready, assign=True)
 
     def _gather(self, names: Iterable[str]) -> dict[str, Tensor]:
