@@ -46,8 +46,8 @@ def test_templates_render_as_in_transformers(name: str) -> None:
     from transformers.utils.chat_template_utils import render_jinja_template
 
     variables: dict[str, Any] = {"bos_token": "<s>", "add_generation_prompt": True}
-    theirs, _ = render_jinja_template([TALK], chat_template=HONEST[name], **variables)
-    assert ChatTemplate(HONEST[name]).render(TALK, variables) == theirs[0]
+    theirs: Any = render_jinja_template([TALK], chat_template=HONEST[name], **variables)
+    assert ChatTemplate(HONEST[name]).render(TALK, variables) == theirs[0][0]
 
 
 GROW = "{%% set box = namespace(x=%s) %%}{%% for i in range(60) %%}%s{%% endfor %%}{{ box.x }}"
