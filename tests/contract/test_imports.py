@@ -32,6 +32,7 @@ FLOORS = (
     {"model"},
     {"nn"},
     {"progress"},
+    {"files"},
     {"settings", "hub"},
     {"errors"},
 )

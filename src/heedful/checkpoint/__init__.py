@@ -13,11 +13,10 @@ from heedful.checkpoint.folder import (
     read_spec,
     save_folder,
 )
-from heedful.checkpoint.json_files import parse_json, read_json
 from heedful.checkpoint.location import Located, locate
-from heedful.checkpoint.references import inside
 from heedful.checkpoint.stored import StoredWeights, TensorInfo, open_weights
 from heedful.checkpoint.weights import assign_weights, save_weights, write_weights
+from heedful.files import inside, parse_json, read_json
 
 __all__ = [
     "CONFIG_FILE",

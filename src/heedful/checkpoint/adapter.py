@@ -19,12 +19,11 @@ from pydantic import Field
 from torch import Tensor
 
 from heedful.checkpoint.atomic import replace_files
-from heedful.checkpoint.json_files import read_json
-from heedful.checkpoint.references import inside
 from heedful.checkpoint.safetensors_file import SafetensorsFile
 from heedful.checkpoint.stored import StoredWeights, TensorInfo
 from heedful.checkpoint.weights import write_safetensors
 from heedful.errors import CheckpointError
+from heedful.files import inside, read_json
 from heedful.settings import Settings, parse
 
 ADAPTER_CONFIG_FILE = "adapter_config.json"

@@ -10,10 +10,10 @@ from typing import Any
 from torch import nn
 
 from heedful.checkpoint.atomic import replace_files
-from heedful.checkpoint.json_files import read_json
 from heedful.checkpoint.stored import WEIGHTS_FILE, open_weights
 from heedful.checkpoint.weights import assign_weights, save_weights
 from heedful.errors import CheckpointError
+from heedful.files import read_json
 from heedful.model import Transformer, TransformerSpec, build
 from heedful.model.skeleton import skeleton
 from heedful.settings import parse

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from heedful.checkpoint.references import is_folder
 from heedful.checkpoint.stored import INDEX_ENDING, PICKLE_FILE, WEIGHTS_FILE
 from heedful.errors import CheckpointError
+from heedful.files import is_folder
 from heedful.hub import Kind, download
 
 _PLAIN_FILES = (

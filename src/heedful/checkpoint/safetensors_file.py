@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from heedful.checkpoint.json_files import parse_json
 from heedful.errors import CheckpointError
+from heedful.files import parse_json
 
 MAX_HEADER_BYTES = 100_000_000
 """The limit of the safetensors library too."""

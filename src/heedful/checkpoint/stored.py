@@ -10,11 +10,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from heedful.checkpoint.json_files import read_json
 from heedful.checkpoint.pickle_file import PickleFile
-from heedful.checkpoint.references import inside, is_folder
 from heedful.checkpoint.safetensors_file import SafetensorsFile
 from heedful.errors import CheckpointError
+from heedful.files import inside, is_folder, read_json
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_ENDING = ".index.json"

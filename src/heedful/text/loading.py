@@ -10,8 +10,9 @@ from pathlib import Path
 import tokenizers as hf
 
 from heedful.errors import CheckpointError
+from heedful.files import parse_json
 from heedful.text.charsmap import check_charsmap
-from heedful.text.files import library_errors, parse_json, read_text
+from heedful.text.files import library_errors, read_text
 from heedful.text.folder import TOKENIZER_FILE, TokenizerFolder
 from heedful.text.hints import HINTS, TokenizerHints
 from heedful.text.lookalikes import keep_unreachable
@@ -83,7 +84,7 @@ def load_tokenizer(path: Path, side: Side) -> LoadedTokenizer:
 def _read_tokenizer_json(folder: TokenizerFolder, file: Path) -> Vocabulary:
     """A ``tokenizer.json`` as it is, but that it neither cuts nor pads nor drops at random: batches are our work."""
     text = read_text(file)
-    data = parse_json(text, name=str(file))
+    data = parse_json(text.encode(), name=str(file))
     _check_rules({key: value for key, value in data.items() if key not in {"model", "added_tokens"}}, str(file))
     model = data.get("model")
     longest = model.get("max_input_chars_per_word") if isinstance(model, dict) else None

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heedful.checkpoint import parse_json, read_json
-from heedful.checkpoint.json_files import MAX_DEPTH
 from heedful.errors import CheckpointError
+from heedful.files import MAX_DEPTH
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from heedful.checkpoint.doctor.findings import Finding, error, note
-from heedful.checkpoint.json_files import read_json
 from heedful.checkpoint.pickle_file import PickleFile
-from heedful.checkpoint.references import inside
 from heedful.checkpoint.safetensors_file import SafetensorsFile
 from heedful.checkpoint.stored import (
     INDEX_ENDING,
@@ -20,6 +18,7 @@ from heedful.checkpoint.stored import (
     open_weights,
 )
 from heedful.errors import CheckpointError
+from heedful.files import inside, read_json
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 OTHER_FORMATS = {

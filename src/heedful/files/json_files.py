@@ -7,8 +7,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from heedful.checkpoint.references import inside
 from heedful.errors import CheckpointError
+from heedful.files.reading import read_bytes
 
 MAX_JSON_BYTES = 10_000_000
 MAX_DEPTH = 64
@@ -25,12 +25,7 @@ def read_json(path: Path, *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
         CheckpointError: the file is missing, a link out of its folder, too large, too deep, holds a key twice, or
             is no JSON object.
     """
-    file = inside(path.parent, path.name)
-    if not file.is_file():
-        raise CheckpointError(f"{path} does not exist", remedy="Give the folder of a run, such as runs/banking77.")
-    if file.stat().st_size > max_bytes:
-        raise CheckpointError(f"{path} is larger than {max_bytes:,} bytes", remedy="Take an intact copy of the file.")
-    return parse_json(file.read_bytes(), name=str(path))
+    return parse_json(read_bytes(path, max_bytes=max_bytes), name=str(path))
 
 
 def parse_json(content: bytes, *, name: str) -> dict[str, Any]:
