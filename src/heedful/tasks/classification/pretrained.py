@@ -56,7 +56,7 @@ def classifier_of(pretrained: Pretrained, *, dtype: torch.dtype | None = None) -
         max_length=max_length_of(pretrained, model),
         long_input=LongInput.WINDOW,
         head=pretrained.head,
-        decoder_start=_decoder_start(pretrained, model),
+        decoder_start=_decoder_start(pretrained, model, tokenizer),
     )
     classifier = TextClassifier(model, pretrained.load_head(dtype=dtype), tokenizer, card, origin=_origin(pretrained))
     classifier.revision = pretrained.located.revision
@@ -89,7 +89,7 @@ def start_from_checkpoint(source: CheckpointSource) -> Start:
         head=pretrained.head or usual_head(model),
         head_weights=_head_weights(pretrained),
         labels=pretrained.labels,
-        decoder_start=_decoder_start(pretrained, model),
+        decoder_start=_decoder_start(pretrained, model, tokenizer),
         origin=_origin(pretrained),
         revision=pretrained.located.revision,
     )
@@ -142,9 +142,16 @@ def _head_weights(pretrained: Pretrained) -> dict[str, Tensor]:
     return {name: head.state_dict()[name] for name in kept}
 
 
-def _decoder_start(pretrained: Pretrained, model: Transformer) -> int | None:
+def _decoder_start(pretrained: Pretrained, model: Transformer, tokenizer: Tokenizer) -> int | None:
+    """What a decoder beside an encoder reads first; its state at the end of the text is what a head reads."""
     if model.encoder is None or model.decoder is None:
         return None
+    if tokenizer.encode_batch(["a"])[0].ids[-1] != tokenizer.special.eos:
+        raise UnsupportedError(
+            f"the tokenizer in {pretrained.located.folder} does not put its end token last, and the classifiers of "
+            f"{pretrained.family.model_type} read their answer there",
+            remedy="Take a checkpoint of a family whose texts end with the end token, such as BART.",
+        )
     start = pretrained.config.get("decoder_start_token_id")
     if not isinstance(start, int):
         file = pretrained.located.folder / CONFIG_FILE
