@@ -7,10 +7,11 @@ from heedful.data.batches import pad_batch, padding_share, token_budget_batches
 from heedful.data.examples import Columns, Example, ExampleReader, LabelKind, read_examples
 from heedful.data.readers import read_rows
 from heedful.data.rows import Row
-from heedful.data.source import Compression, DataFile, Format, Source
+from heedful.data.source import AlignedFiles, Compression, DataFile, Format, Source
 from heedful.data.store import ExampleStore
 
 __all__ = [
+    "AlignedFiles",
     "BadRows",
     "Columns",
     "Compression",

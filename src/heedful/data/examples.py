@@ -16,6 +16,9 @@ from heedful.errors import DataError
 from heedful.settings import Settings
 from heedful.text import is_unicode
 
+IDENTICAL_SHARE = 0.02
+"""A larger share of targets that are their sources teaches a model to copy (Ott et al. 2018, section 6.1)."""
+
 
 class LabelKind(StrEnum):
     """What labels a row has."""
@@ -67,14 +70,28 @@ class ExampleReader:
     def __init__(self, source: Source, columns: Columns, label_kind: LabelKind, on_bad_row: OnBadRow) -> None:
         self.bad_rows = BadRows(on_bad_row)
         """Of the latest iteration, up to where it is."""
+        self._written = self._identical = 0
         self._source = source
         self._columns = columns
         self._label_kind = label_kind
         answers = {LabelKind.NONE: None, LabelKind.TEXT: columns.target}
         self._answer_column = answers.get(label_kind, columns.label)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the latest iteration has found that the user should know, a line each."""
+        share = self._identical / max(self._written, 1)
+        if share <= IDENTICAL_SHARE:
+            return self.bad_rows.notes
+        return (
+            *self.bad_rows.notes,
+            f"{self._identical:,} of {self._written:,} targets ({share:.1%}) are identical to their sources: "
+            "a model learns to copy from such examples",
+        )
+
     def __iter__(self) -> Iterator[Example]:
         self.bad_rows = BadRows(self.bad_rows.policy)
+        self._written = self._identical = 0
         wanted = [self._columns.text, self._columns.pair, self._answer_column]
         any_good = False
         for row in read_rows(self._source, columns=[name for name in wanted if name], bad_rows=self.bad_rows):
@@ -84,6 +101,9 @@ class ExampleReader:
                 self.bad_rows.report(row.place, str(fault))
             else:
                 any_good = True
+                if example.target is not None:
+                    self._written += 1
+                    self._identical += example.target.strip() == example.text.strip()
                 yield example
         if not any_good:
             raise DataError(

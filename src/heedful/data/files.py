@@ -80,6 +80,8 @@ class Lines:
         self.number = 0
         self._stream = stream
         self._fault: str | None = None
+        self._utf8 = False
+        """Whether a line so far could be nothing but UTF-8."""
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -101,8 +103,10 @@ class Lines:
             text = line.decode()
         except UnicodeDecodeError as error:
             found = f"byte 0x{line[error.start]:02x}, byte {error.start + 1} of line {self.number:,}"
-            self._fault = f"is not valid UTF-8: {found}"
+            mixed = ", though lines above are UTF-8: the file mixes encodings" if self._utf8 else ""
+            self._fault = f"is not valid UTF-8: {found}{mixed}"
             return line.decode(errors="replace")
+        self._utf8 = self._utf8 or not text.isascii()
         if "\0" in text:
             self._fault = "holds a NUL byte, which no text does; is it UTF-16, or no text at all?"
         return text

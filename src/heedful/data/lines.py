@@ -89,7 +89,7 @@ def read_text(file: DataFile, columns: Collection[str], bad_rows: BadRows) -> It
     if others:
         raise DataError(
             f"{file} is plain text, a text a line, and has no column {others[0]!r}",
-            remedy="Use csv, tsv, jsonl or parquet.",
+            remedy="Use csv, tsv, jsonl or parquet, or name two aligned files, such as train.en+train.de.",
         )
     for row, line in _good_lines(file, bad_rows):
         yield row._replace(values={name: line.rstrip("\r\n")}, blank=not line.strip())

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from heedful.data.hub import download_split
 from heedful.errors import DataError
-from heedful.settings import nearest
+from heedful.settings import Place, Settings, nearest, parse
 
 STANDARD_INPUT = "-"
 SHIPPED = ("helpdesk",)
@@ -33,6 +35,8 @@ class Format(StrEnum):
     """An Arrow stream, as ``Dataset.save_to_disk`` of Hugging Face's ``datasets`` writes it."""
     TEXT = "txt"
     """One text a line."""
+    TMX = "tmx"
+    """A translation memory; its languages are its columns."""
 
 
 class Compression(StrEnum):
@@ -52,9 +56,25 @@ class DataFile:
     format: Format | None
     """None where the content has to tell, which only standard input's may."""
     compression: Compression = Compression.NONE
+    target: DataFile | None = None
+    """Plain text whose lines are to be written for the lines of this."""
 
     def __str__(self) -> str:
         return str(self.path or "standard input")
+
+
+class AlignedFiles(Settings):
+    """Two files of plain text, line by line: the texts, and what is to be written for them."""
+
+    source: Place = Field(description="file with a text a line, compressed or not")
+    target: Place = Field(description="file with what is to be written for each, line by line")
+
+    def __str__(self) -> str:
+        return f"{self.source}+{self.target}"
+
+
+Where = str | Path | Mapping[str, str | Path]
+"""One place that :meth:`Source.parse` finds."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +85,25 @@ class Source:
     files: tuple[DataFile, ...]
 
     @classmethod
-    def parse(cls, where: str | Path | Sequence[str | Path], *, format: str | None = None) -> Source:  # noqa: A002
+    def parse(cls, where: Where | Sequence[Where], *, format: str | None = None) -> Source:  # noqa: A002
         """Find data.
 
         Args:
-            where: a file ``*.csv``, ``.tsv``, ``.jsonl``, ``.parquet`` or ``.txt``, also with ``.gz`` or ``.zst``
-                after it; ``-``, standard input: JSON Lines if it begins with ``{``, else a text a line; a folder
-                that ``save_to_disk`` of Hugging Face's ``datasets`` wrote; ``folder:split``, for a folder with
-                several splits; ``owner/name:split`` or ``owner/name:subset/split``, a data set of the Hub;
-                ``helpdesk:split``, which ships with heedful; or a list of them.
+            where: a file ``*.csv``, ``.tsv``, ``.jsonl``, ``.parquet``, ``.tmx`` or ``.txt``, also with ``.gz`` or
+                ``.zst`` after it; two aligned files of plain text, whatever they are called, as ``train.en+train.de``,
+                or as a mapping, ``{"source": "train.en", "target": "train.de"}``; ``-``, standard input: JSON Lines if
+                it begins with ``{``, else a text a line; a folder that ``save_to_disk`` of Hugging Face's
+                ``datasets`` wrote; ``folder:split``, for a folder with several splits; ``owner/name:split`` or
+                ``owner/name:subset/split``, a data set of the Hub; ``helpdesk:split``, which ships with heedful; or a
+                list of them.
             format: a :class:`Format`, where the name does not tell it.
 
         Raises:
             DataError: there is no such file, folder, split or data set, or its format cannot be told.
         """
+        if isinstance(where, Mapping):
+            pair = parse(AlignedFiles, where, name="the source", error=DataError)
+            return cls(str(pair), (_aligned(pair.source, pair.target),))
         if not isinstance(where, str | Path):
             parts = [cls.parse(part, format=format) for part in where]
             if not parts:
@@ -98,6 +123,8 @@ def _find(name: str, format_: Format | None) -> tuple[DataFile, ...]:
         return _split_files(Path(str(resources.files("heedful.data") / place)), split, place)
     if Path(name).is_dir():
         return _folder_files(Path(name), "", name)
+    if not Path(name).is_file() and (sides := _sides(name)):
+        return (_aligned(*sides),)
     if Path(name).is_file() or _data_file(Path(name)):
         return (_single_file(Path(name), format_),)
     if Path(place).is_dir():
@@ -110,6 +137,31 @@ def _find(name: str, format_: Format | None) -> tuple[DataFile, ...]:
             remedy=f"Check the path; for a data set of the Hub, name the split too, such as {name}:train.",
         )
     return _split_files(download_split(place, split, [format_.value for format_ in Format]), split, place)
+
+
+def _sides(name: str) -> tuple[str, str] | None:
+    """The two files that a plus sign joins in ``name``; None unless at least one of them is there."""
+    splits = [(name[:place], name[place + 1 :]) for place, sign in enumerate(name) if sign == "+"]
+    there = {split: sum(Path(side).is_file() for side in split) for split in splits}
+    best = max(splits, key=lambda split: there[split], default=None)
+    return best if best and there[best] else None
+
+
+def _aligned(source: str, target: str) -> DataFile:
+    files = []
+    for path in map(Path, (source, target)):
+        if not path.is_file():
+            raise DataError(f"there is no file {path}", remedy=f"Check the paths of the pair {source} + {target}.")
+        told = _data_file(path)
+        if told and told.format is not Format.TEXT:
+            raise DataError(
+                f"{path} is {told.format}, and two aligned files are plain text",
+                remedy="Name it alone: both texts can stand in the columns of one such file.",
+            )
+        ending = path.suffix.lower().removeprefix(".")
+        compression = Compression(ending) if ending in set(Compression) else Compression.NONE
+        files.append(DataFile(path, Format.TEXT, compression))
+    return replace(files[0], target=files[1])
 
 
 def _data_file(path: Path) -> DataFile | None:

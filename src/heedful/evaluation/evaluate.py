@@ -36,7 +36,7 @@ def evaluate(
         task = load(task)
     reader = task.read(data, columns=columns, on_bad_row=on_bad_row)
     with ExampleStore(reader) as store:
-        return measure(task, store, resamples=resamples, notes=reader.bad_rows.notes, tally=tally)
+        return measure(task, store, resamples=resamples, notes=reader.notes, tally=tally)
 
 
 def measure(

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from heedful.data import Columns, OnBadRow
+from heedful.data import AlignedFiles, Columns, OnBadRow
 from heedful.errors import RecipeError
 from heedful.model import PRESETS, UniformSpec
 from heedful.settings import Place, Settings, nearest, parse
@@ -22,12 +22,25 @@ from heedful.training.yaml_files import read_yaml
 
 MAX_RECIPE_BYTES = 1_000_000
 
+
+def _joined(value: object) -> object:
+    """The name of two aligned files that are written as a mapping."""
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        return str(parse(AlignedFiles, value, name="the pair of files", error=RecipeError))
+    except RecipeError as error:
+        heading, *lines = error.message.splitlines()
+        raise ValueError(f"{heading} {'; '.join(map(str.strip, lines))}") from None
+
+
+SourceName = Annotated[Place, BeforeValidator(_joined)]
 Places = Annotated[
-    Annotated[Place, Tag("source")] | Annotated[tuple[Place, ...], Field(min_length=1), Tag("list")],
+    Annotated[SourceName, Tag("source")] | Annotated[tuple[SourceName, ...], Field(min_length=1), Tag("list")],
     Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "source"),
 ]
 PlaceOrShare = Annotated[
-    Annotated[Place, Tag("source")] | Annotated[float, Field(gt=0, lt=1), Tag("share")],
+    Annotated[SourceName, Tag("source")] | Annotated[float, Field(gt=0, lt=1), Tag("share")],
     Discriminator(lambda value: "share" if isinstance(value, int | float) else "source"),
 ]
 
@@ -35,11 +48,13 @@ PlaceOrShare = Annotated[
 class DataSettings(Settings):
     """Where the examples come from."""
 
-    train: Places = Field(description="file, Hub id, folder, shipped data set, or a list of them")
+    train: Places = Field(
+        description="file, two aligned files (a.en+a.de), Hub id, folder, shipped data set, or a list"
+    )
     validation: PlaceOrShare | None = Field(
         0.1, description="a source, or the share of the training data held out; null for none"
     )
-    test: Place | None = Field(None, description="evaluated once, after training")
+    test: SourceName | None = Field(None, description="evaluated once, after training")
     columns: Columns = Columns()
     on_bad_row: OnBadRow = Field(
         OnBadRow.ERROR, description="error: stop at a row that cannot be used; skip: leave it out and count it"

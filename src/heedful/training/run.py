@@ -130,7 +130,7 @@ def _open_data(recipe: Recipe, stack: ExitStack, display: ProgressDisplay) -> di
             continue
         reader = read_examples(source, settings.columns, label_kind=recipe.task.labels, on_bad_row=settings.on_bad_row)
         stores[name] = stack.enter_context(ExampleStore(reader))
-        for note in reader.bad_rows.notes:
+        for note in reader.notes:
             display.say(f"{name} data: {note}")
     if isinstance(settings.validation, float):
         whole = stores["train"]

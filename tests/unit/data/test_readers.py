@@ -9,6 +9,7 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -46,6 +47,16 @@ def parquet(rows: list[dict[str, Any]]) -> bytes:
     return sink.getvalue()
 
 
+def tmx(rows: list[dict[str, str]]) -> bytes:
+    units = "\n".join(
+        "<tu>"
+        + "".join(f'<tuv xml:lang="{name}"><seg>{escape(text)}</seg></tuv>' for name, text in row.items())
+        + "</tu>"
+        for row in rows
+    )
+    return f'<?xml version="1.0"?>\n<tmx version="1.4"><header/><body>\n{units}\n</body></tmx>\n'.encode()
+
+
 CONTENT: dict[Format, Callable[[list[dict[str, str]]], bytes]] = {
     Format.CSV: lambda rows: delimited(rows, ","),
     Format.TSV: lambda rows: delimited(rows, "\t"),
@@ -53,6 +64,7 @@ CONTENT: dict[Format, Callable[[list[dict[str, str]]], bytes]] = {
     Format.PARQUET: parquet,
     Format.ARROW: arrow,
     Format.TEXT: lambda rows: "".join(row["text"].split("\n")[0] + "\n" for row in rows).encode(),
+    Format.TMX: tmx,
 }
 
 
@@ -185,7 +197,7 @@ def test_an_empty_file(form: Format, tmp_path: Path) -> None:
     blank_lines_are_rows = form in (Format.PARQUET, Format.ARROW, Format.TEXT)
     for content in (b"",) if blank_lines_are_rows else (b"", b"\n\n"):
         path = save(tmp_path, f"data.{form}", content)
-        with pytest.raises(DataError, match=r"holds no rows|is damaged"):
+        with pytest.raises(DataError, match=r"holds no rows|is damaged|no element found"):
             values(path)
 
 
@@ -235,9 +247,9 @@ def test_a_column_that_is_not_there(form: Format, tmp_path: Path) -> None:
     if form is Format.TEXT:
         return  # has no columns, see test_lines_of_text_are_the_column_asked_for
     path = save(tmp_path, f"data.{form}", CONTENT[form](ROWS))
-    with pytest.raises(DataError, match=r"has no column 'labels'; did you mean label\?"):
+    with pytest.raises(DataError, match=r"has no (column|language) 'labels'; did you mean label\?"):
         values(path, columns=["text", "labels"])
-    with pytest.raises(DataError, match=r"has no column 'quux'; known: label, text"):
+    with pytest.raises(DataError, match=r"has no (column|language) 'quux'; known: label, text"):
         values(path, columns=["quux"])
 
 

@@ -59,6 +59,15 @@ def test_the_dumped_recipe_is_the_same_recipe(tmp_path: Path) -> None:
     assert read_recipe(yaml.safe_load(dump_recipe(recipe))) == recipe
 
 
+def test_two_aligned_files_as_a_mapping(tmp_path: Path) -> None:
+    pair = {"source": "train.en", "target": tmp_path / "train.de"}
+    name = f"train.en+{tmp_path / 'train.de'}"
+    recipe = read_recipe(GOOD, {"data.train": [pair, "more.tmx"], "data.validation": pair, "data.test": name})
+    assert (recipe.data.train, recipe.data.validation, recipe.data.test) == ((name, "more.tmx"), name, name)
+    assert read_recipe(GOOD, {"data.test": pair}).data.test == name
+    assert read_recipe(yaml.safe_load(dump_recipe(recipe))) == recipe
+
+
 # Overrides
 
 
@@ -259,6 +268,17 @@ def test_all_faults_are_listed_at_once() -> None:
     ("key", "value", "fault"),
     [
         ("data.train", 3, "data.train.source: Input should be a valid string (got 3)"),
+        (
+            "data.train",
+            {"source": "a"},
+            "data.train.source: the pair of files has 1 fault: target: required, but not given",
+        ),
+        (
+            "data.test",
+            {"source": "a", "traget": "b"},
+            "data.test: the pair of files has 2 faults: target: required, but not given; "
+            "traget: unknown key; did you mean target?",
+        ),
         ("data.train", [], "data.train.list: Tuple should have at least 1 item after validation, not 0"),
         ("data.train", ["a", 3], "data.train.list.1: Input should be a valid string (got 3)"),
         ("data.validation", 5, "data.validation.share: Input should be less than 1 (got 5)"),
