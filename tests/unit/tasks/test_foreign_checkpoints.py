@@ -120,6 +120,14 @@ def test_pairs_are_read_as_the_reference_reads_them(checkpoint: Callable[..., Pa
         classifier.predict([("my card", "rain"), "alone"])  # type: ignore[arg-type]
 
 
+def test_a_head_that_reads_the_end_token_needs_it_at_the_end(checkpoint: Callable[..., Path]) -> None:
+    """mBART puts the language after it."""
+    folder = checkpoint("bart")
+    change(folder / "tokenizer.json", post_processor=None)
+    with pytest.raises(UnsupportedError, match="does not put its end token last"):
+        heedful.load(folder)
+
+
 def test_several_labels_are_as_the_config_says(checkpoint: Callable[..., Path], texts: list[str]) -> None:
     classifier = heedful.load(checkpoint(std=0.5, problem_type="multi_label_classification"))
     assert classifier.card.label_kind is LabelKind.MULTI

@@ -82,10 +82,10 @@ def start_from_checkpoint(source: CheckpointSource) -> Start:
         allow_pickle=source.allow_pickle,
         adapter=source.adapter,
     )
-    model = _reader_of(pretrained, torch.float32)
+    model, tokenizer = _reader_of(pretrained, torch.float32), _tokenizer_of(pretrained)
     return Start(
         model=model,
-        tokenizer=_tokenizer_of(pretrained),
+        tokenizer=tokenizer,
         head=pretrained.head or usual_head(model),
         head_weights=_head_weights(pretrained),
         labels=pretrained.labels,
