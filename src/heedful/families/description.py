@@ -14,9 +14,7 @@ def describe_model(spec: TransformerSpec) -> dict[str, str]:
         if stack is not None:
             parts[name] = _describe_stack(stack, spec.d_model)
     if spec.output is not None:
-        parts["output"] = "a language model, " + (
-            "tied to the token table" if spec.output.tied else "with a map of its own"
-        )
+        parts["output"] = "a language model, " + ("tied to the token table" if spec.output.tied else "with its own map")
     return parts
 
 

@@ -22,9 +22,9 @@ from heedful.checkpoint.doctor import (
     weight_files,
 )
 from heedful.errors import CheckpointError
+from heedful.families.comparison import examine_foreign, likely_family
 from heedful.families.description import describe_head, describe_model, dtype_counts
-from heedful.families.examination import Examined, examine_foreign, examine_ours
-from heedful.families.recognition import likely_families
+from heedful.families.examination import Examined, examine_ours
 from heedful.text import Tokenizer
 
 Progress = Callable[[int, int], None]
@@ -90,7 +90,7 @@ def _examine(located: Located, form: Form, config: Mapping[str, Any], weights: S
         return examine_foreign(located, config, weights)
     if weights is None:
         return Examined()
-    likely = " or ".join(likely_families(list(weights)))
+    likely = likely_family(weights)
     return Examined(
         findings=[
             error(

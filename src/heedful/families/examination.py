@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from heedful.checkpoint import CONFIG_FILE, TASK_FILE, Located, StoredWeights, read_config, read_json, read_spec
+from heedful.checkpoint import TASK_FILE, StoredWeights, read_config, read_json, read_spec
 from heedful.checkpoint.doctor import (
     Finding,
     RenamedWeights,
-    Shape,
     error,
+    left_findings,
     listed,
-    name_findings,
     note,
+    rename_findings,
     shape_findings,
     unwrap,
-    warning,
     wrapper_finding,
 )
 from heedful.checkpoint.folder import MODEL_PREFIX
-from heedful.checkpoint.rules import write
 from heedful.errors import CheckpointError
-from heedful.families.family import Family
-from heedful.families.faults import FaultKind, UnfitError
-from heedful.families.mending import mend_config
-from heedful.families.pretrained import HEAD_PREFIX, Pretrained, find_family, understand
-from heedful.families.recognition import count_known, likely_families
+from heedful.families.pretrained import HEAD_PREFIX
 from heedful.model import ClassificationHeadSpec, TransformerSpec, build, build_head
 from heedful.model.skeleton import skeleton
 from heedful.settings import parse
@@ -104,187 +96,17 @@ def _compare_ours(examined: Examined, weights: StoredWeights, spec: TransformerS
     if taken:
         examined.findings.append(wrapper_finding(bare, taken))
     stored = {name: info.shape for name, info in examined.weights.items()}
-    findings, _ = name_findings(
-        {name: shape for name, shape in wanted.items() if name not in stored},
-        {name: shape for name, shape in stored.items() if name not in wanted},
-    )
+    beside = {name for name in stored if examined.head is None and name.startswith(HEAD_PREFIX)}
+    if beside:
+        examined.idle = beside
+        text = f"left aside: {listed(beside)}: a part of a head that no task is there for"
+        examined.findings.append(note("left_aside", text, names=sorted(beside)))
+    missing = {name: shape for name, shape in wanted.items() if name not in stored}
+    unexpected = {name: shape for name, shape in stored.items() if name not in wanted and name not in beside}
+    findings, mended = rename_findings(missing, unexpected)
     examined.findings += findings
+    examined.findings += left_findings(missing.keys() - mended.values(), unexpected.keys() - mended.keys())
     misshapen = {
         name: (stored[name], shape) for name, shape in wanted.items() if name in stored and stored[name] != shape
     }
     examined.findings += shape_findings(misshapen)
-
-
-def examine_foreign(located: Located, config: Mapping[str, Any], weights: StoredWeights | None) -> Examined:
-    """A checkpoint of one of the families, or of none that is known."""
-    place = located.folder / CONFIG_FILE
-    try:
-        family = find_family(config, name=str(place))
-    except CheckpointError as caught:
-        likely = " or ".join(likely_families(list(weights))) if weights else ""
-        cause = f"The names of its weights are those of the family {likely}." if likely else None
-        finding = error("unknown_family", caught.message, cause, caught.remedy)
-        return Examined(what=f"a checkpoint of the model type {config.get('model_type')!a:.40}", findings=[finding])
-    examined = Examined(what=f"a checkpoint of the family {family.model_type}", family=family.model_type)
-    if weights is not None:
-        _compare_foreign(examined, located, config, weights, family)
-    return examined
-
-
-def _compare_foreign(
-    examined: Examined, located: Located, config: Mapping[str, Any], weights: StoredWeights, family: Family
-) -> None:
-    bare, taken = unwrap(weights, lambda names: count_known(family, config, names))
-    if taken:
-        examined.findings.append(wrapper_finding(bare, taken))
-    examined.weights = RenamedWeights(weights, bare)
-    likely = likely_families(list(bare))
-    if count_known(family, config, list(bare)) < len(bare) / 2 and likely and family.model_type not in likely:
-        named = " or ".join(likely)
-        examined.findings.append(
-            error(
-                "other_family",
-                f"{CONFIG_FILE} is of the family {family.model_type}, and the weights bear the names of {named}",
-                "Files of two models lie in one folder, or model_type was changed.",
-                f"Take {CONFIG_FILE} and the weights from the same place.",
-            )
-        )
-        return
-    outcome = _understood(examined, located, config, family)
-    if isinstance(outcome, Pretrained):
-        _describe(examined, outcome)
-
-
-def _understood(
-    examined: Examined, located: Located, config: Mapping[str, Any], family: Family
-) -> Pretrained | UnfitError:
-    """The checkpoint as it would be with everything mended that can be; what had to be is told."""
-    assert examined.weights is not None
-    try:
-        return understand(located, config, examined.weights, family)
-    except UnfitError as caught:
-        unfit = caught
-    told = [fault.text for fault in unfit.faults if fault.kind is FaultKind.CONFIG]
-    if told:
-        examined.findings += [error("config", f"{CONFIG_FILE}: {text}", remedy=_OF_CONFIG) for text in told]
-        return unfit
-    mended = mend_config(located, config, examined.weights, family, unfit)
-    if isinstance(mended.outcome, Pretrained) or len(mended.outcome.faults) <= len(unfit.faults) / 2:
-        examined.findings += [
-            error(
-                "config_value",
-                f"{CONFIG_FILE} says {key}: {_yaml(before)}, and the weights are of {key}: {_yaml(after)}",
-                f"With that, {len(unfit.faults)} tensors that are missing, unexpected or misshapen now would fit."
-                if isinstance(mended.outcome, Pretrained)
-                else f"With that, {len(unfit.faults) - len(mended.outcome.faults)} of {len(unfit.faults)} faults go.",
-                f"Set {key} to {_yaml(after)} in {CONFIG_FILE}, or take the config of these weights.",
-                names=[fault.name for fault in unfit.faults],
-            )
-            for key, (before, after) in mended.changes.items()
-        ]
-        if isinstance(mended.outcome, Pretrained):
-            return mended.outcome
-        unfit = mended.outcome
-    return _rename(examined, located, mended.config, family, unfit)
-
-
-def _rename(
-    examined: Examined, located: Located, config: Mapping[str, Any], family: Family, unfit: UnfitError
-) -> Pretrained | UnfitError:
-    weights = examined.weights
-    assert weights is not None
-    by_kind = {kind: [fault for fault in unfit.faults if fault.kind is kind] for kind in FaultKind}
-    shapes = _their_shapes(unfit)
-    missing = {fault.name: shapes.get(fault.name, fault.wanted or ()) for fault in by_kind[FaultKind.MISSING]}
-    unexpected = {fault.name: weights[fault.name].shape for fault in by_kind[FaultKind.UNEXPECTED]}
-    findings, mended = name_findings(missing, unexpected)
-    examined.findings += findings
-    examined.findings += shape_findings(
-        {fault.name: (fault.stored, fault.wanted or ()) for fault in by_kind[FaultKind.MISSHAPEN]}
-    )
-    if not mended:
-        return unfit
-    examined.weights = RenamedWeights(weights, {mended.get(name, name): name for name in weights})
-    try:
-        return understand(located, config, examined.weights, family)
-    except UnfitError as caught:
-        return caught
-
-
-def _their_shapes(unfit: UnfitError) -> dict[str, Shape]:
-    """Shapes of all tensors as upstream stores them."""
-    ours = {name: torch.empty(shape, device="meta") for name, shape in unfit.wanted.items()}
-    try:
-        return {name: tuple(tensor.shape) for name, tensor in write(unfit.rules, ours).items()}
-    except CheckpointError:
-        return {}
-
-
-def _describe(examined: Examined, pretrained: Pretrained) -> None:
-    family = pretrained.family
-    examined.spec, examined.labels = pretrained.spec, pretrained.labels
-    examined.head = pretrained.head if pretrained.has_head else None
-    examined.findings += [note("left_aside", text) for text in _grouped_notes(pretrained.notes)]
-    examined.findings += _untied(pretrained)
-    examined.findings += _promised(pretrained)
-    stored = {step.stored[0] for step in pretrained.steps.values()}
-    examined.parameters = sum(math.prod(pretrained.weights[name].shape) for name in stored)
-    of_head = {name for ours, step in pretrained.steps.items() if ours.startswith(HEAD_PREFIX) for name in step.stored}
-    examined.idle = {*([] if pretrained.has_head else of_head), *(text.partition(":")[0] for text in pretrained.notes)}
-    architecture = next(iter(pretrained.config.get("architectures") or []), None)
-    examined.what = f"a checkpoint of the family {family.model_type}" + (f" ({architecture})" if architecture else "")
-
-
-def _untied(pretrained: Pretrained) -> list[Finding]:
-    """Tensors that the config makes one, and that are stored twice with other values."""
-    findings = []
-    for step in {step.stored: step for step in pretrained.steps.values() if len(step.stored) > 1}.values():
-        first, *others = step.stored
-        value = pretrained.weights.tensor(first)
-        different = [name for name in others if not torch.equal(value, pretrained.weights.tensor(name))]
-        if different:
-            findings.append(
-                error(
-                    "untied",
-                    f"{first} and {', '.join(different)} are one tensor by the config, and differ",
-                    "The model was trained with embeddings that are not tied, and its config does not say so.",
-                    f"Set tie_word_embeddings to false in {CONFIG_FILE}.",
-                    names=step.stored,
-                )
-            )
-    return findings
-
-
-def _promised(pretrained: Pretrained) -> list[Finding]:
-    """Heads that the config names and the weights lack."""
-    family, named = pretrained.family, pretrained.config.get("architectures") or []
-    heads = (
-        (family.classifier, pretrained.has_head, "classification head"),
-        (family.language_model, pretrained.spec.output is not None, "language-model head"),
-    )
-    return [
-        warning(
-            "no_head",
-            f"{CONFIG_FILE} names {head.architecture}, and the weights hold no {what}",
-            "Only the model below the head was saved, or the head's weights bear other names.",
-            "Train a head (model.checkpoint in a recipe), or take a checkpoint that has one.",
-        )
-        for head, held, what in heads
-        if head is not None and head.architecture in named and not held
-    ]
-
-
-def _grouped_notes(notes: Sequence[str]) -> list[str]:
-    """Notes with those of one reason in one line."""
-    reasons: dict[str, list[str]] = {}
-    for text in notes:
-        name, _, reason = text.partition(": ")
-        reasons.setdefault(reason, []).append(name)
-    return [f"left aside: {listed(names)}: {reason}" for reason, names in reasons.items()]
-
-
-def _yaml(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-_OF_CONFIG = "Correct the key, or take the config that was saved with these weights."

@@ -44,8 +44,7 @@ def _severity(mended: Mended) -> float:
     """Number of faults; those of a config say nothing of the weights, and are worse than any."""
     if isinstance(mended.outcome, Pretrained):
         return 0
-    faults = mended.outcome.faults
-    return float("inf") if any(fault.kind is FaultKind.CONFIG for fault in faults) else len(faults)
+    return float("inf") if mended.outcome.of_config else len(mended.outcome.faults)
 
 
 def _trials(located: Located, before: Mended, weights: StoredWeights, family: Family) -> Iterator[Mended]:
@@ -91,10 +90,6 @@ def _sizes_off(unfit: UnfitError) -> Iterator[int]:
 
 def _layers_off(unfit: UnfitError) -> Iterator[int]:
     for kind, sign in ((FaultKind.MISSING, -1), (FaultKind.UNEXPECTED, 1)):
-        numbers = {
-            found[1]
-            for fault in unfit.faults
-            if fault.kind is kind and (found := re.search(r"\.(\d+)\.", f".{fault.name}"))
-        }
+        numbers = {found[1] for fault in unfit.of(kind) if (found := re.search(r"\.(\d+)\.", f".{fault.name}"))}
         if numbers:
             yield sign * len(numbers)

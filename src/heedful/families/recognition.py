@@ -22,11 +22,11 @@ def count_known(family: Family, config: Mapping[str, Any], names: Collection[str
     return len(names) - len(plan(_all_rules(family, config), names, prefixes=family.prefixes).unexpected)
 
 
-def likely_families(names: Collection[str]) -> dict[str, float]:
-    """The families that know the most of the names, if that is most of them: model type -> share."""
-    shares = {model_type: count_known(family, {}, names) / len(names) for model_type, family in FAMILIES.items()}
-    best = max(shares.values(), default=0.0)
-    return {model_type: share for model_type, share in shares.items() if share == best >= LIKELY}
+def likely_families(names: Collection[str]) -> list[str]:
+    """Model types of the families that know the most of the names, if that is most of them."""
+    counts = {model_type: count_known(family, {}, names) for model_type, family in FAMILIES.items()}
+    best = max(counts.values(), default=0)
+    return [model_type for model_type, count in counts.items() if count == best] if best >= LIKELY * len(names) else []
 
 
 def _all_rules(family: Family, config: Mapping[str, Any]) -> Rules:

@@ -6,7 +6,7 @@ from heedful.checkpoint.doctor.diagnosis import Diagnosis, Form
 from heedful.checkpoint.doctor.files import ADAPTER_CONFIG, open_files, weight_files
 from heedful.checkpoint.doctor.findings import Finding, Severity, error, note, warning
 from heedful.checkpoint.doctor.health import value_findings
-from heedful.checkpoint.doctor.misfit import name_findings, shape_findings, wrapper_finding
+from heedful.checkpoint.doctor.misfit import left_findings, rename_findings, shape_findings, wrapper_finding
 from heedful.checkpoint.doctor.names import RenamedWeights, Shape, listed, unwrap
 from heedful.checkpoint.doctor.values import look_at
 
@@ -19,11 +19,12 @@ __all__ = [
     "Severity",
     "Shape",
     "error",
+    "left_findings",
     "listed",
     "look_at",
-    "name_findings",
     "note",
     "open_files",
+    "rename_findings",
     "shape_findings",
     "unwrap",
     "value_findings",

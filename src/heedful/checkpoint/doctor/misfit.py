@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from heedful.checkpoint.doctor.findings import Finding, error
 from heedful.checkpoint.doctor.names import Shape, listed, owner_of, renames, stranger
@@ -22,7 +22,7 @@ def wrapper_finding(bare: Mapping[str, str], taken: list[str]) -> Finding:
     parts = "".join(dict.fromkeys(taken))
     return error(
         "wrapper_prefix",
-        f"{len(changed):,} of {len(bare):,} names hold {parts} too many, such as {stored}",
+        f"{len(changed):,} of {len(bare):,} names hold {parts} besides, such as {stored}",
         f"The model was saved from inside a wrapper ({', '.join(owners)})."
         if owners
         else "The model was a part of another module when it was saved.",
@@ -31,41 +31,40 @@ def wrapper_finding(bare: Mapping[str, str], taken: list[str]) -> Finding:
     )
 
 
-def name_findings(
+def rename_findings(
     missing: Mapping[str, Shape], unexpected: Mapping[str, Shape]
 ) -> tuple[list[Finding], dict[str, str]]:
-    """Findings about tensors that are missing and others that nobody wants.
+    """Tensors that nobody wants and that may be those that are missing, under other names.
 
     Returns:
-        The findings, and the names that would mend some of them: stored to wanted.
+        The findings, and stored to wanted name.
     """
-    findings: list[Finding] = []
-    mended: dict[str, str] = {}
+    rules = renames({name: shape for name, shape in unexpected.items() if not stranger(name)}, missing)
+    findings = [
+        error(
+            "renamed_block",
+            f"{_tensors(len(rule.names))} called {rule.stored}, and the model calls such weights {rule.wanted}",
+            "A part of the model bears another name: shapes and layers are the same.",
+            str(rule),
+            names=list(rule.names),
+        )
+        for rule in rules
+    ]
+    return findings, {stored: wanted for rule in rules for stored, wanted in rule.names.items()}
+
+
+def left_findings(missing: Collection[str], unexpected: Collection[str]) -> Iterator[Finding]:
+    """Tensors that are missing and others that nobody wants, where no other name explains them."""
     strangers: dict[str, list[str]] = defaultdict(list)
     for name in unexpected:
-        if what := stranger(name):
-            strangers[what].append(name)
-    own = {name: shape for name, shape in unexpected.items() if not stranger(name)}
-    for rule in renames(own, missing):
-        mended |= rule.names
-        findings.append(
-            error(
-                "renamed_block",
-                f"{_tensors(len(rule.names))} called {rule.stored}, and the model calls such weights {rule.wanted}",
-                "A part of the model bears another name; shapes and layers are the same.",
-                str(rule),
-                names=list(rule.names),
-            )
-        )
+        strangers[stranger(name) or ""].append(name)
+    own = strangers.pop("", [])
     for what, names in strangers.items():
-        findings.append(error("stranger", f"{listed(names)}: {what}", remedy=_remedy(what), names=names))
-    left = [name for name in missing if name not in mended.values()]
-    over = [name for name in own if name not in mended]
-    if left:
-        findings.append(error("missing", f"{_tensors(len(left))} missing: {listed(left)}", names=left))
-    if over:
-        findings.append(error("unexpected", f"{_tensors(len(over))} unexpected: {listed(over)}", names=over))
-    return findings, mended
+        yield error("stranger", f"{listed(names)}: {what}", remedy=_remedy(what), names=names)
+    if missing:
+        yield error("missing", f"{_tensors(len(missing))} missing: {listed(missing)}", names=list(missing))
+    if own:
+        yield error("unexpected", f"{_tensors(len(own))} unexpected: {listed(own)}", names=own)
 
 
 def shape_findings(misshapen: Mapping[str, tuple[Shape | None, Shape]]) -> Iterator[Finding]:

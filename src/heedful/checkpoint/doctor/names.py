@@ -16,6 +16,8 @@ from heedful.checkpoint.stored import StoredWeights, TensorInfo
 Shape = tuple[int, ...]
 SHOWN = 6
 """Names in a line."""
+MAX_DEPTH = 3
+"""Modules that a model may be inside of."""
 NUMBER = "{}"
 """Stands for the number of a layer."""
 
@@ -74,7 +76,7 @@ class Rename:
 
 
 def unwrap(names: Iterable[str], known: Callable[[list[str]], int]) -> tuple[dict[str, str], list[str]]:
-    """Take off what stands around a model's names as long as more of them are known without it.
+    """Take off what stands around a model's names: wrappers, and what all begin with, if more are known without it.
 
     Args:
         known: counts the names that are known.
@@ -84,17 +86,17 @@ def unwrap(names: Iterable[str], known: Callable[[list[str]], int]) -> tuple[dic
     """
     bare = {name: name for name in names}
     taken: list[str] = []
+    for part in WRAPPERS:
+        if part.startswith("_"):  # no model has such parts of its own
+            while (without := _without(part, bare)) is not None:
+                bare, taken = without, [*taken, f"{part}."]
     while True:
-        counted = known(list(bare))
-        best, best_count = None, counted
-        for part in _candidates(bare):
-            without = {_without(part, name): stored for name, stored in bare.items()}
-            if len(without) == len(bare) and (count := known(list(without))) > best_count:
-                best, best_count = (part, without), count
-        if best is None:
+        chains = [[part] for part in WRAPPERS] + _shared_starts(bare)
+        trials = [(chain, without) for chain in chains if (without := _without_all(chain, bare)) is not None]
+        best = max(trials, key=lambda trial: known(list(trial[1])), default=None)
+        if best is None or known(list(best[1])) <= known(list(bare)):
             return bare, taken
-        taken.append(f"{best[0]}.")
-        bare = best[1]
+        bare, taken = best[1], [*taken, *(f"{part}." for part in best[0])]
 
 
 def owner_of(part: str) -> str | None:
@@ -164,28 +166,46 @@ def _outwards(module: str) -> list[str]:
 
 
 def _several(pattern: str, numbers: list[tuple[str, ...]]) -> str:
-    if len(numbers) == 1 or not numbers[0]:
-        return _fill(pattern, numbers[0])
-    firsts = sorted({int(first) for first, *_ in numbers})
-    run = len(firsts) > 2 and firsts == list(range(firsts[0], firsts[-1] + 1))
-    told = f"{firsts[0]}…{firsts[-1]}" if run else ", ".join(map(str, firsts))
-    return pattern.replace(NUMBER, f"{{{told}}}", 1)
+    return _fill(pattern, tuple(_range(column) for column in zip(*numbers, strict=True)))
 
 
-def _candidates(names: Iterable[str]) -> list[str]:
-    """Parts that may have to go: known wrappers, and what all names begin with."""
-    names = list(names)
-    first = {name.partition(".")[0] for name in names}
-    common = [next(iter(first))] if len(first) == 1 else []
-    return [*common, *(part for part in WRAPPERS if any(part in name.split(".") for name in names))]
+def _range(column: Iterable[str]) -> str:
+    values = set(column)
+    if NUMBER in values:  # a name of somebody's own
+        return NUMBER
+    found = sorted(map(int, values))
+    run = len(found) > 2 and found == list(range(found[0], found[-1] + 1))
+    told = f"{found[0]}…{found[-1]}" if run else ", ".join(map(str, found))
+    return told if len(found) == 1 else f"{{{told}}}"
 
 
-def _without(part: str, name: str) -> str:
-    """``name`` without the first ``part`` in it."""
-    parts = name.split(".")
-    if part in parts[:-1]:
-        parts.remove(part)
-    return ".".join(parts)
+def _shared_starts(names: Iterable[str]) -> list[list[str]]:
+    """What all names begin with, part by part: the first, the first two, the first three."""
+    firsts = [name.split(".")[:-1] for name in names]
+    shared: list[str] = []
+    for column in zip(*firsts, strict=False):
+        if len(set(column)) > 1 or len(shared) == MAX_DEPTH:
+            break
+        shared.append(column[0])
+    return [shared[: number + 1] for number in range(len(shared))]
+
+
+def _without_all(chain: list[str], bare: dict[str, str]) -> dict[str, str] | None:
+    found: dict[str, str] | None = bare
+    for part in chain:
+        found = None if found is None else _without(part, found)
+    return found
+
+
+def _without(part: str, bare: Mapping[str, str]) -> dict[str, str] | None:
+    """Bare to stored names without the first ``part`` in them; None where none has it, or two would become one."""
+    without = {}
+    for name, stored in bare.items():
+        parts = name.split(".")
+        if part in parts[:-1]:
+            parts.remove(part)
+        without[".".join(parts)] = stored
+    return without if len(without) == len(bare) and without.keys() != bare.keys() else None
 
 
 def _patterns(shapes: Mapping[str, Shape]) -> dict[str, dict[tuple[str, ...], Shape]]:
@@ -199,7 +219,7 @@ def _patterns(shapes: Mapping[str, Shape]) -> dict[str, dict[tuple[str, ...], Sh
 
 
 def _is_number(part: str) -> bool:
-    return part.isdecimal() or part == NUMBER
+    return part == NUMBER or (part.isdecimal() and len(part) < 10)
 
 
 def _fill(pattern: str, numbers: tuple[str, ...]) -> str:
@@ -215,7 +235,7 @@ def _rule(pattern: str, other: str) -> tuple[str, str]:
     """The two patterns, with ``*`` for the end that they share, and without a start that tells nothing."""
     parts, others = pattern.split("."), other.split(".")
     shared = 0
-    while shared < min(len(parts), len(others)) and parts[-1 - shared] == others[-1 - shared]:
+    while shared < min(len(parts), len(others)) - 1 and parts[-1 - shared] == others[-1 - shared]:
         shared += 1
     ends = ["*"] if shared else []
     return ".".join([*parts[: len(parts) - shared], *ends]), ".".join([*others[: len(others) - shared], *ends])
