@@ -8,11 +8,11 @@ from typing import Any
 
 from heedful.data import Columns, ExampleStore, OnBadRow
 from heedful.evaluation.report import Confusion, Evaluation
-from heedful.tasks import Tally, Task, TextClassifier, load
+from heedful.tasks import AnyTask, Tally, Task, load
 
 
 def evaluate(
-    task: TextClassifier | str | Path,
+    task: AnyTask | str | Path,
     data: str | Path,
     *,
     columns: Columns | None = None,
@@ -46,10 +46,15 @@ def measure(
     resamples: int = 1000,
     notes: tuple[str, ...] = (),
     tally: Tally | None = None,
+    quick: bool = False,
 ) -> Evaluation:
-    """Evaluate a task on examples that have been read already."""
+    """Evaluate a task on examples that have been read already.
+
+    Args:
+        quick: as far as it helps to follow a training run, see :meth:`Task.validate`.
+    """
     started = time.perf_counter()
-    assessment = task.assess(store, resamples=resamples, tally=tally)
+    assessment = task.validate(store) if quick else task.assess(store, resamples=resamples, tally=tally)
     confusion = None if assessment.confusion is None else Confusion.of(assessment.classes, assessment.confusion)
     return Evaluation(
         metrics=assessment.metrics,

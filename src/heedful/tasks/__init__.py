@@ -13,25 +13,43 @@ from heedful.tasks.classification import (
 )
 from heedful.tasks.model_source import CheckpointSource, ModelSource, ModuleSource, SpecSource, form_of
 from heedful.tasks.own_module import TextEncoder
-from heedful.tasks.registry import TaskSettings, load
+from heedful.tasks.registry import JOBS, AnyTask, Job, TaskSettings, load, task_form_of
+from heedful.tasks.text_to_text import (
+    SummarizationSettings,
+    Summarizer,
+    TextToText,
+    TranslationSettings,
+    Translator,
+    Written,
+)
 
 __all__ = [
+    "JOBS",
+    "AnyTask",
     "Assessment",
     "Batch",
     "CheckpointSource",
     "Classification",
     "ClassificationSettings",
     "ClassifierCard",
+    "Job",
     "ModelSource",
     "ModuleSource",
     "ObjectiveSettings",
     "SpecSource",
+    "SummarizationSettings",
+    "Summarizer",
     "Tally",
     "Task",
     "TaskSettings",
     "TextClassifier",
     "TextEncoder",
+    "TextToText",
+    "TranslationSettings",
+    "Translator",
+    "Written",
     "create_classifier",
     "form_of",
     "load",
+    "task_form_of",
 ]

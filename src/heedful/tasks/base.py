@@ -84,6 +84,19 @@ class Task(ABC, Generic[B]):
     network: nn.Module
     """Everything that is trained and saved, as one module."""
     tokenizer: Tokenizer
+    card: Any
+    """What ``task.json`` holds; ``results`` are figures for the model card."""
+    origin: Mapping[str, Any] | None = None
+    """The family and config of the foreign checkpoint that this began as."""
+    revision: str | None = None
+    """The commit of the Hub that the weights come from."""
+    notes: tuple[str, ...] = ()
+    """What its user may want to know about how it was made."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str:
+        """What it answers with, in a few words."""
 
     @property
     @abstractmethod
@@ -140,6 +153,10 @@ class Task(ABC, Generic[B]):
     @abstractmethod
     def assess(self, store: ExampleStore, *, resamples: int = 1000, tally: Tally | None = None) -> Assessment:
         """Answer the labelled examples of ``store`` and compute the metrics, with intervals by ``resamples``."""
+
+    def validate(self, store: ExampleStore) -> Assessment:
+        """A quick judgement during training, without intervals."""
+        return self.assess(store, resamples=0)
 
     @abstractmethod
     def save(self, folder: str | Path) -> None:

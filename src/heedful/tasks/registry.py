@@ -2,22 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import torch
+from pydantic import BeforeValidator
 
 from heedful.checkpoint import CONFIG_FILE, TASK_FILE, locate, read_json
 from heedful.errors import CheckpointError, RequestError
 from heedful.families import read_pretrained
-from heedful.settings import nearest
-from heedful.tasks.classification import ClassificationSettings, TextClassifier, classifier_of, load_classifier
+from heedful.settings import Settings, nearest
+from heedful.tasks.classification import (
+    ClassificationSettings,
+    TextClassifier,
+    classifier_of,
+    create_classifier,
+    finish_classifier,
+    load_classifier,
+)
 from heedful.tasks.model_source import OWN_MODULE
+from heedful.tasks.text_to_text import (
+    SummarizationSettings,
+    Summarizer,
+    TranslationSettings,
+    Translator,
+    create_text_to_text,
+    load_text_to_text,
+    text_to_text_of,
+)
 
-TaskSettings = ClassificationSettings
+AnyTask = TextClassifier | Translator | Summarizer
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job is to the registry."""
+
+    settings: type[ClassificationSettings | TranslationSettings | SummarizationSettings]
+    """The ``task`` section of its recipes."""
+    create: Callable[..., Any]
+    """A task to be trained, from settings, data and what the model starts from."""
+    load: Callable[..., Any]
+    """A folder that heedful wrote."""
+    adopt: Callable[..., Any]
+    """A foreign checkpoint as such a task."""
+    finish: Callable[..., tuple[str, ...]] = lambda *_: ()
+    """Fit on held-out examples what is fitted after training; what to tell the user."""
+
+
+JOBS: dict[str, Job] = {
+    "classification": Job(
+        ClassificationSettings, create_classifier, load_classifier, classifier_of, finish_classifier
+    ),
+    "translation": Job(TranslationSettings, create_text_to_text(Translator), load_text_to_text(Translator), text_to_text_of(Translator)),
+    "summarization": Job(SummarizationSettings, create_text_to_text(Summarizer), load_text_to_text(Summarizer), text_to_text_of(Summarizer)),
+}
+
+
+def task_form_of(section: object) -> type[ClassificationSettings | TranslationSettings | SummarizationSettings]:
+    """The settings that a ``task`` section as it stands in a recipe is of: its ``job`` says it."""
+    job = section.get("job") if isinstance(section, Mapping) else None
+    return JOBS[job if isinstance(job, str) and job in JOBS else TextClassifier.job].settings
+
+
+def _parse(section: Any) -> Any:
+    # Chosen here, a job's faults are at the places where the user wrote them, and no other job's are told.
+    if isinstance(section, Settings):
+        return section
+    job = section.get("job") if isinstance(section, Mapping) else None
+    if job is not None and job not in JOBS:
+        raise ValueError(f"job {job!r:.80} is not known; {nearest(str(job)[:40], JOBS)}")
+    return task_form_of(section).model_validate(section)
+
+
+TaskSettings = Annotated[
+    ClassificationSettings | TranslationSettings | SummarizationSettings, BeforeValidator(_parse)
+]
 """The ``task`` section of a recipe; its ``job`` says which one."""
-
-TASKS = {TextClassifier.job: (load_classifier, classifier_of)}
-"""By job: how a folder that heedful wrote is read, and how a foreign checkpoint becomes such a task."""
 
 DTYPES = {
     "float64": torch.float64,
@@ -36,7 +99,7 @@ def load(
     allow_code: str | Path | None = None,
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
-) -> TextClassifier:
+) -> AnyTask:
     """Load what somebody trained: a run, the folder of a checkpoint of a known family, or one of the Hub.
 
     Args:
@@ -59,16 +122,15 @@ def load(
             f"{source} names code, and no weights, tokenizer or labels to answer with",
             remedy=f"Train it: model.module={source} in a recipe; then load the folder of that run.",
         )
-    if task is not None and task not in TASKS:
-        raise RequestError(f"{task!r} is no task; {nearest(task, TASKS)}")
+    if task is not None and task not in JOBS:
+        raise RequestError(f"{task!r} is no task; {nearest(task, JOBS)}")
     wanted = _dtype(dtype)
     located = locate(source, revision=revision, allow_pickle=allow_pickle)
     if _is_ours(located.folder):
         loaded = _load_own(located.folder, task, allow_code)
         loaded.revision = located.revision
     else:
-        _, adopt = TASKS[task or TextClassifier.job]
-        loaded = adopt(read_pretrained(source, revision=located.revision, allow_pickle=allow_pickle), dtype=wanted)
+        loaded = JOBS[task or TextClassifier.job].adopt(read_pretrained(source, revision=located.revision, allow_pickle=allow_pickle), dtype=wanted)
     return _placed(loaded, wanted, device)
 
 
@@ -84,14 +146,14 @@ def _is_ours(folder: Path) -> bool:
     return "format_version" in read_json(folder / CONFIG_FILE)
 
 
-def _load_own(folder: Path, task: str | None, allow_code: str | Path | None) -> TextClassifier:
+def _load_own(folder: Path, task: str | None, allow_code: str | Path | None) -> AnyTask:
     job = read_json(folder / TASK_FILE).get("job")
-    if not isinstance(job, str) or job not in TASKS:
-        raise CheckpointError(f"{folder / TASK_FILE} names the job {job!r}; {nearest(str(job), TASKS)}")
+    if not isinstance(job, str) or job not in JOBS:
+        raise CheckpointError(f"{folder / TASK_FILE} names the job {job!r}; {nearest(str(job), JOBS)}")
     if task not in (None, job):
         raise RequestError(f"{folder} was trained for {job}, not for {task}")
-    read, _ = TASKS[job]
-    return read(folder, allow_code=allow_code)
+    loaded: AnyTask = JOBS[job].load(folder, allow_code=allow_code)
+    return loaded
 
 
 def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
@@ -102,7 +164,7 @@ def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
     return DTYPES[str(dtype)]
 
 
-def _placed(task: TextClassifier, dtype: torch.dtype | None, device: str | torch.device | None) -> TextClassifier:
+def _placed(task: AnyTask, dtype: torch.dtype | None, device: str | torch.device | None) -> AnyTask:
     try:
         task.network.to(device=None if device is None else torch.device(device), dtype=dtype)
     except (RuntimeError, AssertionError) as error:  # PyTorch's refusals of what is not there

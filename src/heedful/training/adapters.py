@@ -7,10 +7,10 @@ from heedful.families import FAMILIES
 from heedful.families.adapters import adapter_to_upstream
 from heedful.model import Transformer
 from heedful.nn import lora_layers
-from heedful.tasks import TextClassifier
+from heedful.tasks import AnyTask
 
 
-def adapter_of(task: TextClassifier) -> Adapter:
+def adapter_of(task: AnyTask) -> Adapter:
     """The adapters in the model of a task, without its head.
 
     Their names are those of the family that the model comes from, or ours where it comes from none.

@@ -20,7 +20,7 @@ from heedful.errors import DataError, OutputError, RecipeError
 from heedful.evaluation import Evaluation, measure
 from heedful.evaluation.plots import save_loss_curves
 from heedful.settings import nearest
-from heedful.tasks import CheckpointSource, ModuleSource, TextClassifier, create_classifier, load
+from heedful.tasks import JOBS, AnyTask, CheckpointSource, ModuleSource, load
 from heedful.training.adapters import adapter_of
 from heedful.training.interruption import stop_requests
 from heedful.training.log import METRICS_FILE, MetricsLog, read_records
@@ -39,7 +39,7 @@ CURVES_FILE = "loss_curves"
 class Run:
     """What a training run left: the best model, where it lies, and how good it is."""
 
-    task: TextClassifier
+    task: AnyTask
     folder: Path
     state: TrainingState
     evaluations: dict[str, Evaluation]
@@ -128,7 +128,7 @@ def _open_data(recipe: Recipe, stack: ExitStack, display: ProgressDisplay) -> di
     for name, source in sources.items():
         if source is None or isinstance(source, float):
             continue
-        reader = read_examples(source, settings.columns, label_kind=recipe.task.labels, on_bad_row=settings.on_bad_row)
+        reader = read_examples(source, settings.columns, label_kind=recipe.task.label_kind, on_bad_row=settings.on_bad_row)
         stores[name] = stack.enter_context(ExampleStore(reader))
         for note in reader.notes:
             display.say(f"{name} data: {note}")
@@ -162,9 +162,9 @@ def _held_out(examples: ExampleStore, share: float, seed: int) -> np.ndarray:
     return held_out
 
 
-def _create(recipe: Recipe, data: Mapping[str, ExampleStore]) -> TextClassifier:
+def _create(recipe: Recipe, data: Mapping[str, ExampleStore]) -> AnyTask:
     """The task to train; whatever would end the run halfway is refused here."""
-    task = create_classifier(
+    task: AnyTask = JOBS[recipe.task.job].create(
         recipe.task, recipe.tokenizer, recipe.model, data["train"], recipe.data.columns, seed=recipe.seed
     )
     for name, store in data.items():
@@ -178,7 +178,7 @@ def _create(recipe: Recipe, data: Mapping[str, ExampleStore]) -> TextClassifier:
     return task
 
 
-def _save(task: TextClassifier, recipe: Recipe, folder: Path) -> None:
+def _save(task: AnyTask, recipe: Recipe, folder: Path) -> None:
     """Save the model, and the adapters too where there is a checkpoint beside which they are worth something."""
     task.save(folder)
     if recipe.training.lora is not None and isinstance(recipe.model, CheckpointSource):
@@ -192,13 +192,13 @@ def _with_revision(recipe: Recipe, revision: str | None) -> Recipe:
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"revision": revision})})
 
 
-def _announce(display: ProgressDisplay, task: TextClassifier, data: Mapping[str, ExampleStore]) -> None:
+def _announce(display: ProgressDisplay, task: AnyTask, data: Mapping[str, ExampleStore]) -> None:
     sizes = ", ".join(f"{len(store):,} {name}" for name, store in data.items())
     sizes_and_learning = [(parameter.numel(), parameter.requires_grad) for parameter in task.network.parameters()]
     parameters = sum(size for size, _ in sizes_and_learning)
     learning = sum(size for size, learns in sizes_and_learning if learns)
     said = "" if learning == parameters else f", {learning:,} of them learn"
-    display.say(f"{sizes} texts · {len(task.labels)} labels")
+    display.say(f"{sizes} texts · {task.description}")
     for note in task.notes:
         display.say(note)
     display.say(f"vocabulary {task.tokenizer.vocabulary_size:,} · {parameters:,} parameters{said}")
@@ -213,8 +213,9 @@ def _finish(
 ) -> Run:
     """Calibrate and evaluate the best state, and leave figures and pictures in the folder."""
     task = load(folder, allow_code=recipe.model.file if isinstance(recipe.model, ModuleSource) else None)
-    if recipe.task.calibrate and "validation" in data:
-        display.say(f"temperature {task.calibrate(data['validation']):.3f} fitted on the validation data")
+    if "validation" in data:
+        for note in JOBS[recipe.task.job].finish(recipe.task, task, data["validation"]):
+            display.say(note)
     evaluations = {name: measure(task, store) for name, store in data.items() if name != "train"}
     results = {
         name: {metric: str(value) for metric, value in evaluation.metrics.items()}

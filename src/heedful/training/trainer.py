@@ -190,7 +190,7 @@ class Trainer:
         state.cells += sum(batch.num_cells for batch in group)
 
     def _evaluate(self, state: TrainingState, validation: ExampleStore) -> None:
-        evaluation = measure(self.task, validation, resamples=0)
+        evaluation = measure(self.task, validation, quick=True)
         name = self.settings.select_by or self.task.main_metric
         value = evaluation.metrics[name].value
         sign = 1 if self.task.metrics[name].direction == "higher" else -1

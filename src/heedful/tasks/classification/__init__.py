@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heedful.tasks.classification.answers import Classification
 from heedful.tasks.classification.classifier import TextClassifier
-from heedful.tasks.classification.create import create_classifier
+from heedful.tasks.classification.create import create_classifier, finish_classifier
 from heedful.tasks.classification.load import load_classifier
 from heedful.tasks.classification.pretrained import classifier_of
 from heedful.tasks.classification.settings import (
@@ -21,5 +21,6 @@ __all__ = [
     "TextClassifier",
     "classifier_of",
     "create_classifier",
+    "finish_classifier",
     "load_classifier",
 ]

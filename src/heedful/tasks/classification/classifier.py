@@ -76,15 +76,16 @@ class TextClassifier(Task[ClassificationBatch]):
         self.class_weights: Tensor | None = None
         self.module = module
         self.origin = origin
-        self.revision: str | None = None
-        """The commit of the Hub that the weights come from."""
-        self.notes: tuple[str, ...] = ()
-        """What its user may want to know about how it was made."""
 
     @property
     def labels(self) -> tuple[str, ...]:
         """All labels, in the order of the logits."""
         return self.card.labels
+
+    @property
+    def description(self) -> str:
+        """How many labels there are."""
+        return f"{len(self.labels)} labels"
 
     @property
     def multi_label(self) -> bool:

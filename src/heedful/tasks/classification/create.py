@@ -75,6 +75,15 @@ def create_classifier(
     return classifier
 
 
+def finish_classifier(
+    settings: ClassificationSettings, classifier: TextClassifier, validation: ExampleStore
+) -> tuple[str, ...]:
+    """Fit on held-out examples what is fitted after training; returns what to tell the user."""
+    if not settings.calibrate:
+        return ()
+    return (f"temperature {classifier.calibrate(validation):.3f} fitted on the validation data",)
+
+
 def _count_labels(settings: ClassificationSettings, store: ExampleStore, columns: Columns) -> Counter[str]:
     counts = Counter(label for example in store for label in example.labels)
     counts.pop(settings.out_of_scope or "", None)

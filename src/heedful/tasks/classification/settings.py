@@ -79,6 +79,11 @@ class ClassificationSettings(Settings):
                     raise ValueError(f"{name} needs labels: single; with several labels, none is an answer too")
         return self
 
+    @property
+    def label_kind(self) -> LabelKind:
+        """What is read of each example beside its text."""
+        return self.labels
+
     def head(self, usual: ClassificationHeadSpec, num_labels: int) -> ClassificationHeadSpec:
         """``usual`` with what these settings say otherwise."""
         given = {"pooling": self.pooling, "dense": self.dense, "dropout": self.head_dropout}

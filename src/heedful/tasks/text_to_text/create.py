@@ -1,0 +1,106 @@
+"""A new model from pairs of texts: tokenizer and network, or what a checkpoint brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from heedful.data import Columns, ExampleStore
+from heedful.errors import RecipeError, UnsupportedError
+from heedful.families import read_pretrained
+from heedful.model import Transformer, UniformSpec, build
+from heedful.tasks.model_source import CheckpointSource, ModelSource, SpecSource
+from heedful.tasks.text_to_text.load import text_to_text_of
+from heedful.tasks.text_to_text.settings import TextToTextCard, TextToTextSettings
+from heedful.tasks.text_to_text.task import TextToText
+from heedful.text import Tokenizer, TokenizerSettings
+
+T = TypeVar("T", bound=TextToText)
+
+
+def create_text_to_text(kind: type[T]) -> Callable[..., T]:
+    """What makes a task of ``kind`` to be trained."""
+
+    def create(
+        settings: TextToTextSettings,
+        tokenizer: TokenizerSettings | None,
+        source: ModelSource,
+        store: ExampleStore,
+        columns: Columns,
+        *,
+        seed: int,
+    ) -> T:
+        """A model with fresh weights and one vocabulary for both sides, or one that goes on from a checkpoint.
+
+        Raises:
+            RequestError: the model cannot be made, or cannot write.
+        """
+        if isinstance(source, CheckpointSource):
+            task = _from_checkpoint(kind, source)
+        else:
+            task = _from_nothing(kind, settings, tokenizer or TokenizerSettings(), source, store, seed)
+        limit = settings.max_target_length
+        generation = task.card.generation.model_copy(
+            update={
+                **settings.generation.model_dump(exclude_unset=True),
+                "max_new_tokens": min(settings.generation.max_new_tokens, limit),
+            }
+        )
+        task.card = task.card.model_copy(
+            update={
+                "columns": columns,
+                "max_length": settings.max_length,
+                "max_target_length": limit,
+                "generation": generation,
+            }
+        )
+        task.objective, task.validation_texts = settings.objective, settings.validation_texts
+        return task
+
+    return create
+
+
+def _from_checkpoint(kind: type[T], source: CheckpointSource) -> T:
+    pretrained = read_pretrained(
+        source.checkpoint, revision=source.revision, allow_pickle=source.allow_pickle, adapter=source.adapter
+    )
+    task = text_to_text_of(kind)(pretrained)
+    task.network.float()
+    return task
+
+
+def _from_nothing(
+    kind: type[T],
+    settings: TextToTextSettings,
+    tokenizer: TokenizerSettings,
+    source: UniformSpec | SpecSource | object,
+    store: ExampleStore,
+    seed: int,
+) -> T:
+    trained = Tokenizer.train(store.texts(), tokenizer)
+    longest = max(settings.max_length, settings.max_target_length)
+    if isinstance(source, UniformSpec):
+        spec = source.encoder_decoder(trained.vocabulary_size, max_positions=longest)
+    elif isinstance(source, SpecSource):
+        spec = source.spec
+    else:
+        raise UnsupportedError("a module of your own cannot write yet", remedy="Use layers that are all alike, or spec.")
+    if spec.encoder is None or spec.decoder is None or spec.output is None:
+        raise RecipeError("the model has no encoder, no decoder or no output, and cannot write")
+    if trained.vocabulary_size > spec.vocabulary_size:
+        raise RecipeError(
+            f"the tokenizer learnt {trained.vocabulary_size:,} tokens, and the model has {spec.vocabulary_size:,}",
+            remedy="Give tokenizer.vocabulary_size and model.spec.vocabulary_size the same number.",
+        )
+    special = trained.special
+    generation = settings.generation.model_copy(
+        update={"eos_token_id": (special.eos,), "decoder_start_token_id": special.bos}
+    )
+    card = TextToTextCard(
+        job=kind.job,
+        max_length=settings.max_length,
+        max_target_length=settings.max_target_length,
+        generation=generation,
+    )
+    model: Transformer = build(spec, seed=seed)
+    return kind(model, trained, card)

@@ -1,0 +1,76 @@
+"""What translation and summarization can be told: the recipe's ``task`` section, and what a saved model remembers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from heedful.data import Columns, LabelKind
+from heedful.generation import GenerationSettings
+from heedful.settings import Settings
+
+PAPER_SEARCH = GenerationSettings(num_beams=4, length_penalty=0.6, length_normalization="gnmt", early_stopping="never")
+"""Vaswani et al. 2017, section 6.1: beam 4, length penalty 0.6."""
+
+
+class ObjectiveSettings(Settings):
+    """What is minimised in training."""
+
+    label_smoothing: float = Field(
+        0.1, ge=0, lt=1, description="share of the target spread over all tokens (Szegedy et al. 2016)"
+    )
+    subword_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="subword regularisation of both sides: probability that a longer piece is not used",
+    )
+    token_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the source's tokens hidden behind the mask token at each training step"
+    )
+
+
+class TextToTextSettings(Settings):
+    """What both jobs have in common in the ``task`` section of a recipe."""
+
+    max_length: int = Field(256, ge=8, le=8192, description="tokens of a source text")
+    max_target_length: int = Field(256, ge=8, le=8192, description="tokens of a text to be written")
+    generation: GenerationSettings = Field(PAPER_SEARCH, description="how answers are searched for")
+    validation_texts: int = Field(
+        500, gt=0, le=100_000, description="texts that are written, greedily, at each evaluation during training"
+    )
+    objective: ObjectiveSettings = ObjectiveSettings()
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """What is read of each example beside its text."""
+        return LabelKind.TEXT
+
+
+class TranslationSettings(TextToTextSettings):
+    """The ``task`` section of a translation recipe."""
+
+    job: Literal["translation"] = Field(description="what the model is to do")
+
+
+class SummarizationSettings(TextToTextSettings):
+    """The ``task`` section of a summarization recipe."""
+
+    job: Literal["summarization"] = Field(description="what the model is to do")
+
+
+class TextToTextCard(Settings):
+    """``task.json``: everything beside the network and the tokenizers that an answer depends on."""
+
+    format_version: Literal[1] = 1
+    job: Literal["translation", "summarization"]
+    columns: Columns = Columns()
+    max_length: int = Field(ge=8)
+    max_target_length: int = Field(ge=8)
+    generation: GenerationSettings
+    prefix: str = Field("", max_length=1000, description="stands before each source, as T5 wants it")
+    results: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="figures of the model card: data set -> metric -> value with interval",
+    )

@@ -1,0 +1,302 @@
+"""From text to text: what translation and summarization share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from heedful.checkpoint import save_folder
+from heedful.data import Columns, Example, ExampleReader, ExampleStore, LabelKind, OnBadRow, read_examples
+from heedful.errors import DataError, RequestError
+from heedful.generation import Hypothesis, Request, SlotEngine
+from heedful.model import Transformer
+from heedful.tasks.base import Assessment, Tally, Task
+from heedful.tasks.text_to_text.batch import TextToTextBatch, make_batch
+from heedful.tasks.text_to_text.losses import smoothed_cross_entropy
+from heedful.tasks.text_to_text.settings import ObjectiveSettings, TextToTextCard
+from heedful.text import Encoding, LongInput, Tokenizer, fit
+
+STREAM_CHUNK = 1024
+"""Texts that a stream looks ahead, to write those of like length side by side."""
+NUM_SLOTS = 24
+TARGET_SEED = 1 << 31
+"""Sets what is random in cutting a target apart from what is in cutting its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer for one text."""
+
+    text: str
+    score: float
+    """Sum of the tokens' log-probabilities, normalised by length; ≤ 0, and 0 for certainty."""
+    cut_tokens: int = 0
+    """Tokens of the source that the network did not see."""
+    is_complete: bool = True
+    """False where the longest length allowed ended the text."""
+    alternatives: tuple[str, ...] = ()
+    """The next best texts, where several were asked for."""
+
+
+class TextToText(Task[TextToTextBatch]):
+    """A Transformer that reads a text and writes another one, and the tokenizers of both."""
+
+    def __init__(
+        self,
+        model: Transformer,
+        tokenizer: Tokenizer,
+        card: TextToTextCard,
+        *,
+        target_tokenizer: Tokenizer | None = None,
+    ) -> None:
+        """``target_tokenizer`` is of what is written, where it is another than that of what is read."""
+        self.model = model
+        self.network = nn.ModuleDict({"model": model})
+        self.tokenizer = tokenizer
+        self.target_tokenizer = target_tokenizer or tokenizer
+        self.card = card
+        self.objective = ObjectiveSettings()
+        self.validation_texts = 500
+
+    @property
+    def description(self) -> str:
+        """The job."""
+        return self.job
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.model.token_embedding.weight.device
+
+    # Answers
+
+    def predict(self, texts: Sequence[str]) -> list[Written]:
+        """Write an answer to each text.
+
+        Raises:
+            DataError: a text is empty.
+            InputTooLongError: a text is longer than the model takes.
+        """
+        if isinstance(texts, str):
+            raise RequestError("predict takes a list of texts, not a single one", remedy="Write predict([text]).")
+        examples = [Example(text, None, (), number) for number, text in enumerate(texts, 1)]
+        for example in examples:
+            if not example.text.strip():
+                raise DataError(f"text {example.row} is empty", remedy="Leave empty texts out.")
+        return [answer for _, answer in self.predict_stream(examples)]
+
+    def predict_stream(
+        self, examples: Iterable[Example], *, look_ahead: int = STREAM_CHUNK, tally: Tally | None = None
+    ) -> Iterator[tuple[Example, Written]]:
+        """Answer a stream in flat memory; answers come in the order of the examples."""
+        iterator = iter(examples)
+        while chunk := list(islice(iterator, look_ahead)):
+            yield from zip(chunk, self.write(chunk, tally=tally), strict=True)
+
+    def write(
+        self, examples: Sequence[Example], *, tally: Tally | None = None, **changes: Any
+    ) -> list[Written]:
+        """Answer examples; targets they carry are not looked at.
+
+        Args:
+            changes: of the card's generation settings, for these texts.
+        """
+        settings = self.card.generation.model_copy(update=changes)
+        sources = self._sources(examples)
+        order = sorted(range(len(sources)), key=lambda number: -len(sources[number][0].ids))
+        requests = [Request(number, tuple(sources[number][0].ids), (self._start,), settings) for number in order]
+        self.network.eval()
+        engine: SlotEngine[int] = SlotEngine(
+            self.model, num_slots=min(NUM_SLOTS, max(len(requests), 1)), num_beams=settings.num_beams
+        )
+        answers: dict[int, Written] = {}
+        for number, hypotheses in engine.run(requests):
+            answers[number] = self._answer(hypotheses, sources[number][1])
+            if tally is not None:
+                length = len(sources[number][0].ids)
+                tally.add(texts=1, tokens=length, cells=length)
+        return [answers[number] for number in range(len(examples))]
+
+    def _answer(self, hypotheses: Sequence[Hypothesis], cut_tokens: int) -> Written:
+        texts = [self.target_tokenizer.decode(hypothesis.tokens).strip() for hypothesis in hypotheses]
+        best = hypotheses[0]
+        complete = best.tokens[-1] in self.card.generation.eos_token_id
+        return Written(texts[0], best.score, cut_tokens, complete, tuple(texts[1:]))
+
+    def _sources(self, examples: Sequence[Example], *, seed: int | None = None) -> list[tuple[Encoding, int]]:
+        """Sources as the network sees them, and how many tokens were cut from each."""
+        texts = [self.card.prefix + example.text for example in examples]
+        encodings = self._encode(self.tokenizer, texts, examples, seed, 0)
+        fitted = []
+        for example, encoding in zip(examples, encodings, strict=True):
+            with _naming(example.place):
+                parts = fit(encoding, self.card.max_length, LongInput.TRUNCATE)
+            fitted.append((parts.windows[0], parts.cut_tokens))
+        return fitted
+
+    def _targets(self, examples: Sequence[Example], *, seed: int | None = None) -> list[list[int]]:
+        """Token ids of each target: its text and the end token."""
+        texts = [example.target or "" for example in examples]
+        encodings = self._encode(self.target_tokenizer, texts, examples, seed, TARGET_SEED)
+        keep = self.card.max_target_length - 1
+        return [
+            [*[token for token, special in zip(e.ids, e.special, strict=True) if not special][:keep], self._end]
+            for e in encodings
+        ]
+
+    def _encode(
+        self, tokenizer: Tokenizer, texts: Sequence[str], examples: Sequence[Example], seed: int | None, salt: int
+    ) -> list[Encoding]:
+        if seed is None or not self.lengths_vary:
+            return tokenizer.encode_batch(texts)
+        seeds = [(seed << 32) + salt + example.row for example in examples]
+        return tokenizer.encode_batch(texts, dropout=self.objective.subword_dropout, seeds=seeds)
+
+    @property
+    def _start(self) -> int:
+        start = self.card.generation.decoder_start_token_id
+        assert start is not None
+        return start
+
+    @property
+    def _end(self) -> int:
+        return self.card.generation.eos_token_id[0]
+
+    # Learning
+
+    def check(self, store: ExampleStore, *, name: str) -> None:
+        """Refuse data without targets."""
+        with _naming(name):
+            if not len(store):
+                raise DataError("there is no example to learn from or to judge by")
+            for example in islice(store, 1):
+                if example.target is None:
+                    raise DataError("the examples have no target to learn", remedy="Name its column: data.columns.target.")
+
+    @property
+    def lengths_vary(self) -> bool:
+        """Whether each training epoch cuts words in ways of its own."""
+        return self.objective.subword_dropout > 0
+
+    def lengths(self, store: ExampleStore, *, seed: int | None = None) -> NDArray[np.int32]:
+        """Tokens of source and target together, int32 (N,)."""
+        sizes = []
+        for chunk in _chunks(store):
+            sources, targets = self._sources(chunk, seed=seed), self._targets(chunk, seed=seed)
+            sizes += [len(source.ids) + len(target) for (source, _), target in zip(sources, targets, strict=True)]
+        return np.array(sizes, dtype=np.int32)
+
+    def collate(self, examples: Sequence[Example], *, seed: int | None = None) -> TextToTextBatch:
+        """Make pairs into a batch."""
+        sources = [source for source, _ in self._sources(examples, seed=seed)]
+        return make_batch(
+            [source.ids for source in sources],
+            [source.special for source in sources],
+            self._targets(examples, seed=seed),
+            start=self._start,
+            pad=self.tokenizer.special.pad or 0,
+            device=self.device,
+        )
+
+    def loss(self, batch: TextToTextBatch) -> Tensor:
+        """Sum over target tokens of the cross-entropy."""
+        memory = self.model.encode(self._hide_tokens(batch), batch.mask)
+        hidden = self.model.decode(batch.decoder_ids, memory, batch.mask)
+        return smoothed_cross_entropy(
+            hidden.flatten(0, 1),
+            batch.targets.flatten(),
+            self.model.logits,
+            vocabulary_size=self.model.spec.vocabulary_size,
+            smoothing=self.objective.label_smoothing,
+        )
+
+    def _hide_tokens(self, batch: TextToTextBatch) -> Tensor:
+        rate, mask_id = self.objective.token_dropout, self.tokenizer.special.mask
+        if not (self.network.training and rate) or mask_id is None:
+            return batch.ids
+        hidden = torch.rand(batch.ids.shape, device=batch.ids.device) < rate
+        return batch.ids.masked_fill(hidden & batch.hideable, mask_id)
+
+    # Judging
+
+    def read(
+        self, source: str | Path, *, columns: Columns | None = None, on_bad_row: OnBadRow = OnBadRow.ERROR
+    ) -> ExampleReader:
+        """Pairs of a source."""
+        return read_examples(source, columns or self.card.columns, label_kind=LabelKind.TEXT, on_bad_row=on_bad_row)
+
+    def assess(self, store: ExampleStore, *, resamples: int = 1000, tally: Tally | None = None) -> Assessment:
+        """Write an answer to every source and compare it with the target."""
+        return self._judge(store, len(store), resamples, tally)
+
+    def validate(self, store: ExampleStore) -> Assessment:
+        """Write answers to the first ``validation_texts`` sources, greedily."""
+        return self._judge(store, self.validation_texts, 0, None, num_beams=1)
+
+    def _judge(
+        self, store: ExampleStore, count: int, resamples: int, tally: Tally | None, **changes: Any
+    ) -> Assessment:
+        examples = store.take(range(min(count, len(store))))
+        if tally is not None:
+            tally.total = len(examples)
+        answers = self.write(examples, tally=tally, **changes)
+        return self.judge(
+            [answer.text for answer in answers],
+            [example.target or "" for example in examples],
+            resamples=resamples,
+            notes=_notes(answers, self.card),
+        )
+
+    def judge(
+        self, answers: Sequence[str], targets: Sequence[str], *, resamples: int, notes: tuple[str, ...]
+    ) -> Assessment:
+        """The metrics of the job."""
+        raise TypeError(type(self))
+
+    # Keeping
+
+    def save(self, folder: str | Path) -> None:
+        """Write a model folder; see :func:`heedful.checkpoint.save_folder`."""
+        config: dict[str, Any] = {"spec": self.model.spec.model_dump(mode="json")}
+        if self.origin is not None:
+            config["origin"] = self.origin
+        save_folder(
+            Path(folder),
+            config=config,
+            network=self.network,
+            tokenizer=self.tokenizer,
+            card=self.card.model_dump_json(indent=2),
+            readme=f"# {Path(folder).name}\n",
+        )
+
+
+def _notes(answers: Sequence[Written], card: TextToTextCard) -> tuple[str, ...]:
+    cut = sum(answer.cut_tokens > 0 for answer in answers)
+    unfinished = sum(not answer.is_complete for answer in answers)
+    notes = [f"{cut:,} texts were cut to {card.max_length} tokens"] if cut else []
+    if unfinished:
+        notes.append(f"{unfinished:,} answers were ended at {card.generation.max_new_tokens} tokens")
+    return tuple(notes)
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Name the place in the message of a refusal inside the block."""
+    try:
+        yield
+    except RequestError as error:
+        raise type(error)(f"{place}: {error.message}", remedy=error.remedy) from None
+
+
+def _chunks(store: ExampleStore) -> Iterator[list[Example]]:
+    for start in range(0, len(store), STREAM_CHUNK):
+        yield store.take(range(start, min(start + STREAM_CHUNK, len(store))))
