@@ -11,6 +11,8 @@ from heedful.tasks.classification import (
     TextClassifier,
     create_classifier,
 )
+from heedful.tasks.conversion import Conversion, Target, convert, parse_size
+from heedful.tasks.model_files import ConversionOptions
 from heedful.tasks.model_source import CheckpointSource, ModelSource, ModuleSource, SpecSource, form_of
 from heedful.tasks.own_module import TextEncoder
 from heedful.tasks.registry import TaskSettings, load
@@ -22,16 +24,21 @@ __all__ = [
     "Classification",
     "ClassificationSettings",
     "ClassifierCard",
+    "Conversion",
+    "ConversionOptions",
     "ModelSource",
     "ModuleSource",
     "ObjectiveSettings",
     "SpecSource",
     "Tally",
+    "Target",
     "Task",
     "TaskSettings",
     "TextClassifier",
     "TextEncoder",
+    "convert",
     "create_classifier",
     "form_of",
     "load",
+    "parse_size",
 ]
