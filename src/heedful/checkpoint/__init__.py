@@ -12,6 +12,7 @@ from heedful.checkpoint.folder import (
     read_network,
     read_spec,
     save_folder,
+    write_config,
 )
 from heedful.checkpoint.location import Located, locate
 from heedful.checkpoint.stored import StoredWeights, TensorInfo, open_weights
@@ -40,6 +41,7 @@ __all__ = [
     "save_folder",
     "save_weights",
     "write_adapter",
+    "write_config",
     "write_text",
     "write_weights",
     "writing",

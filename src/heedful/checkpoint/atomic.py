@@ -52,6 +52,7 @@ def replace_files(folder: Path) -> Iterator[Path]:
         JobError, OutputError: as :func:`writing`.
     """
     with writing(folder):
+        is_new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".saving-", dir=folder))
         try:
@@ -66,6 +67,8 @@ def replace_files(folder: Path) -> Iterator[Path]:
             _synchronise(folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+            if is_new and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:

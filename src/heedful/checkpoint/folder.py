@@ -10,8 +10,8 @@ from typing import Any
 from torch import nn
 
 from heedful.checkpoint.atomic import replace_files
-from heedful.checkpoint.stored import WEIGHTS_FILE, open_weights
-from heedful.checkpoint.weights import assign_weights, save_weights
+from heedful.checkpoint.stored import open_weights
+from heedful.checkpoint.weights import assign_weights, distinct_tensors, write_weights
 from heedful.errors import CheckpointError
 from heedful.files import read_json
 from heedful.model import Transformer, TransformerSpec, build
@@ -28,7 +28,14 @@ MODEL_PREFIX = "model."
 
 
 def save_folder(
-    folder: Path, *, config: Mapping[str, Any], network: nn.Module, tokenizer: Tokenizer, card: str, readme: str
+    folder: Path,
+    *,
+    config: Mapping[str, Any],
+    network: nn.Module,
+    tokenizer: Tokenizer,
+    card: str,
+    readme: str,
+    max_shard_bytes: int | None = None,
 ) -> None:
     """Write a model folder; what was there stays whole until the new files are complete.
 
@@ -36,18 +43,24 @@ def save_folder(
         config: what ``config.json`` says of the model, beside the version of the format: its ``spec``, say.
         network: holds the model as ``model`` and whatever the job adds to it.
         card: the content of ``task.json``.
+        max_shard_bytes: of one weight file; all in one unless given.
 
     Raises:
         JobError: the disk is full.
         OutputError: the folder cannot be written to.
     """
-    config = {"format_version": FORMAT_VERSION, **config}
     with replace_files(folder) as staging:
-        (staging / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        write_config(staging, config)
         (staging / TASK_FILE).write_text(card + "\n", encoding="utf-8")
         (staging / README_FILE).write_text(readme, encoding="utf-8")
         tokenizer.save(staging)
-        save_weights(network, staging / WEIGHTS_FILE)
+        write_weights(staging, distinct_tensors(network), max_shard_bytes=max_shard_bytes)
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write the ``config.json`` of a model folder of ours."""
+    complete = {"format_version": FORMAT_VERSION, **config}
+    (folder / CONFIG_FILE).write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -23,10 +23,13 @@ def save_weights(module: nn.Module, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
+    write_safetensors(path, distinct_tensors(module))
+
+
+def distinct_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The parameters and persistent buffers of ``module`` by name; one under two names is there once."""
     aliases = _aliases(module)
-    write_safetensors(
-        path, {name: tensor for name, tensor in module.state_dict().items() if aliases.get(name, name) == name}
-    )
+    return {name: tensor for name, tensor in module.state_dict().items() if aliases.get(name, name) == name}
 
 
 def write_weights(folder: Path, tensors: Mapping[str, Tensor], *, max_shard_bytes: int | None = None) -> None:

@@ -11,6 +11,8 @@ from heedful.tasks.classification import (
     TextClassifier,
     create_classifier,
 )
+from heedful.tasks.conversion import Conversion, Target, convert, parse_size
+from heedful.tasks.model_files import ConversionOptions
 from heedful.tasks.model_source import CheckpointSource, ModelSource, ModuleSource, SpecSource, form_of
 from heedful.tasks.own_module import TextEncoder
 from heedful.tasks.registry import JOBS, AnyTask, Job, TaskSettings, load, task_form_of
@@ -32,6 +34,8 @@ __all__ = [
     "Classification",
     "ClassificationSettings",
     "ClassifierCard",
+    "Conversion",
+    "ConversionOptions",
     "Job",
     "ModelSource",
     "ModuleSource",
@@ -40,6 +44,7 @@ __all__ = [
     "SummarizationSettings",
     "Summarizer",
     "Tally",
+    "Target",
     "Task",
     "TaskSettings",
     "TextClassifier",
@@ -48,8 +53,10 @@ __all__ = [
     "TranslationSettings",
     "Translator",
     "Written",
+    "convert",
     "create_classifier",
     "form_of",
     "load",
+    "parse_size",
     "task_form_of",
 ]

@@ -308,7 +308,7 @@ class TextClassifier(Task[ClassificationBatch]):
 
     # Keeping
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, max_shard_bytes: int | None = None) -> None:
         """Write a model folder; see :func:`heedful.checkpoint.save_folder`."""
         save_folder(
             Path(folder),
@@ -317,6 +317,7 @@ class TextClassifier(Task[ClassificationBatch]):
             tokenizer=self.tokenizer,
             card=self.card.model_dump_json(indent=2),
             readme=model_card(self.card, self.network.model, Path(folder).name),
+            max_shard_bytes=max_shard_bytes,
         )
 
     @property
