@@ -17,7 +17,7 @@ from heedful.settings import Settings
 from heedful.text import is_unicode
 
 IDENTICAL_SHARE = 0.02
-"""A larger share of targets that are their sources teaches a model to copy (Ott et al. 2018, section 6.1)."""
+"""A larger share of targets that are their sources teaches a model to copy (Ott et al. 2018, "Analyzing Uncertainty in NMT")."""
 
 
 class LabelKind(StrEnum):

@@ -50,7 +50,7 @@ def paired_bootstrap(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> dict[str, Comparison]:
-    """Compare two systems by every metric on resamples of their common examples (Koehn 2004, section 5).
+    """Compare two systems by every metric on resamples of their common examples (Koehn 2004).
 
     The p-value is that of the resampled differences moved to have no mean, as they would if the systems were equally
     good (Noreen 1989, the "shift" method), with one added to count and total, so that it is never 0.
@@ -84,7 +84,7 @@ def approximate_randomisation(
     trials: int = 10_000,
     seed: int = 0,
 ) -> dict[str, float]:
-    """The p-value of the difference by every metric, 0 to 1 (Riezler and Maxwell 2005, section 3).
+    """The p-value of the difference by every metric, 0 to 1 (Riezler and Maxwell 2005).
 
     If the systems were equally good, it would not matter which of them gave an answer: in each trial, the two answers
     to each example change places with probability 1/2, and trials count whose difference is at least as large.
