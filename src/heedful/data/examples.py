@@ -17,7 +17,8 @@ from heedful.settings import Settings
 from heedful.text import is_unicode
 
 IDENTICAL_SHARE = 0.02
-"""A larger share of targets that are their sources teaches a model to copy (Ott et al. 2018, section 6.1)."""
+"""A larger share of targets that are their sources teaches a model to copy (Ott et al. 2018, "Analyzing Uncertainty in
+Neural Machine Translation")."""
 
 
 class LabelKind(StrEnum):
@@ -31,6 +32,9 @@ class LabelKind(StrEnum):
     """The text that is to be written for it, instead of any."""
     NONE = "none"
     """None that is looked at."""
+
+
+_NO_LABELS = frozenset({LabelKind.TEXT, LabelKind.NONE})
 
 
 class Columns(Settings):
@@ -92,11 +96,12 @@ class ExampleReader:
     def __iter__(self) -> Iterator[Example]:
         self.bad_rows = BadRows(self.bad_rows.policy)
         self._written = self._identical = 0
-        wanted = [self._columns.text, self._columns.pair, self._answer_column]
+        wanted = [name for name in (self._columns.text, self._columns.pair, self._answer_column) if name]
+        dotted = [name for name in wanted if "." in name]
         any_good = False
-        for row in read_rows(self._source, columns=[name for name in wanted if name], bad_rows=self.bad_rows):
+        for row in read_rows(self._source, columns=wanted, bad_rows=self.bad_rows):
             try:
-                example = self._example(row)
+                example = self._example(row.reaching(dotted) if dotted else row)
             except _UnusableError as fault:
                 self.bad_rows.report(row.place, str(fault))
             else:
@@ -112,23 +117,19 @@ class ExampleReader:
             )
 
     def _example(self, row: Row) -> Example:
-        columns = self._columns
-        if row.blank and self._label_kind is not LabelKind.TEXT:
+        columns, kind = self._columns, self._label_kind
+        if row.blank and kind is not LabelKind.TEXT:
             return Example("", None, (), row.number)
-        written = self._label_kind is LabelKind.TEXT
         return Example(
-            text=_text(row.value(columns.text), columns.text),
-            pair=None if columns.pair is None else _text(row.value(columns.pair), columns.pair),
-            labels=self._labels(row),
+            text=_text(row.values[columns.text], columns.text),
+            pair=None if columns.pair is None else _text(row.values[columns.pair], columns.pair),
+            labels=() if kind in _NO_LABELS else self._labels(row.values[columns.label]),
             row=row.number,
             file=row.file if len(self._source.files) > 1 else "",
-            target=_text(row.value(columns.target), columns.target) if written else None,
+            target=_text(row.values[columns.target], columns.target) if kind is LabelKind.TEXT else None,
         )
 
-    def _labels(self, row: Row) -> tuple[str, ...]:
-        if self._label_kind in (LabelKind.NONE, LabelKind.TEXT):
-            return ()
-        value = row.value(self._columns.label)
+    def _labels(self, value: Any) -> tuple[str, ...]:
         if self._label_kind is LabelKind.SINGLE:
             return (_label(value),)
         if isinstance(value, str):

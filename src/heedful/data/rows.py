@@ -27,9 +27,10 @@ class Row(NamedTuple):
         """Where the row is, for people."""
         return f"{self.file}, {self.unit} {self.number:,}"
 
-    def value(self, column: str) -> Any:
-        """What the column holds; a dotted name reaches into objects: ``translation.en``."""
-        return self.values[column] if column in self.values else _reach(self.values, column)
+    def reaching(self, columns: Collection[str]) -> Row:
+        """The row with what lies at dotted names, such as ``translation.en``, under these names."""
+        found = {name: self.values[name] if name in self.values else _reach(self.values, name) for name in columns}
+        return self._replace(values={**self.values, **found})
 
 
 def check_columns(

@@ -9,6 +9,7 @@ from heedful.families.export import to_upstream
 from heedful.families.family import Classifier, Family, LanguageModel
 from heedful.families.pretrained import Pretrained, find_family, load_model, read_pretrained
 from heedful.families.registry import FAMILIES
+from heedful.families.table import FamilyRow, family_rows
 
 __all__ = [
     "FAMILIES",
@@ -16,9 +17,11 @@ __all__ = [
     "ConfigReader",
     "Diagnosis",
     "Family",
+    "FamilyRow",
     "LanguageModel",
     "Pretrained",
     "diagnose",
+    "family_rows",
     "find_family",
     "load_model",
     "read_pretrained",

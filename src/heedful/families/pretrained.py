@@ -261,11 +261,11 @@ def understand(located: Located, config: Mapping[str, Any], weights: StoredWeigh
             _tie(steps)
     else:
         wanted = {name: shape for name, shape in wanted.items() if name not in own}
-    faults = _unfit(weights, steps, wanted, rules)
+    unfit = _unfit(weights, steps, wanted, rules)
     unexpected = [*found.unexpected, *_without_place(steps, wanted)]
-    faults += [Fault(FaultKind.UNEXPECTED, f"unexpected {name} {weights[name].shape}", name) for name in unexpected]
-    if faults:
-        raise UnfitError(located, family, faults, rules=rules, wanted=wanted)
+    unfit += [Fault(FaultKind.UNEXPECTED, f"unexpected {name} {weights[name].shape}", name) for name in unexpected]
+    if unfit:
+        raise UnfitError(located, family, unfit, rules=rules, wanted=wanted)
     return Pretrained(
         located=located,
         family=family,
@@ -293,9 +293,10 @@ def _read_labels(reader: ConfigReader) -> tuple[tuple[str, ...], LabelKind]:
         given.read.update(names)
     kinds = {"single_label_classification": LabelKind.SINGLE, "multi_label_classification": LabelKind.MULTI}
     problem = reader.data.get("problem_type")
-    if problem is not None and problem not in kinds:
+    kind = kinds.get(problem) if isinstance(problem, str) else LabelKind.SINGLE if problem is None else None
+    if kind is None:
         reader.faults.append(f"problem_type is {problem!r:.80}: heedful classifies, with one label a text or several")
-    return tuple(names[number] for number in expected), kinds.get(problem or "", LabelKind.SINGLE)
+    return tuple(names[number] for number in expected), kind or LabelKind.SINGLE
 
 
 def _rules(family: Family, spec: TransformerSpec, config: Mapping[str, Any]) -> Rules:
@@ -307,10 +308,16 @@ def _rules(family: Family, spec: TransformerSpec, config: Mapping[str, Any]) -> 
     language = () if family.language_model is None else family.language_model.rules(spec)
     if family.classifier is None:
         return (*base, *language)
-    own, architectures = family.classifier.rules(spec), config.get("architectures") or []
+    own, architectures = family.classifier.rules(spec), named_architectures(config)
     if family.classifier.architecture in architectures:
         return (*base, *own, *language)
     return (*base, *language) if architectures else (*base, *language, *own)
+
+
+def named_architectures(config: Mapping[str, Any]) -> list[str]:
+    """Upstream's classes that a config names."""
+    given = config.get("architectures")
+    return [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
 
 
 def _as_stored(output: OutputSpec, optional: frozenset[str], steps: Mapping[str, Step]) -> OutputSpec:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Direction = Literal["higher", "lower"]
-Unit = Literal["%", "nats", ""]
+Unit = Literal["%", "points", "nats", ""]
 Floats = npt.NDArray[np.float64]
 
 TallyT = TypeVar("TallyT")
@@ -22,6 +22,13 @@ SPELLINGS = {
     "auroc": "AUROC",
     "brier": "Brier score",
     "hamming": "Hamming",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "chrfpp": "chrF++",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "rougeLsum": "ROUGE-Lsum",
 }
 
 
@@ -35,8 +42,8 @@ class Metric(Generic[TallyT]):
     """A named number that a data set's tally gives.
 
     ``direction`` says which way is better. ``unit`` is how the number is shown: ``%`` is a share of one that
-    is shown times one hundred. ``compute`` maps the tallies of R weighted copies of the data set to (R,)
-    values, so that a value and its bootstrap interval come from the same code.
+    is shown times one hundred; ``points`` go from 0 to 100. ``compute`` maps the tallies of R weighted copies of the
+    data set to (R,) values, so that a value and its bootstrap interval come from the same code.
     """
 
     name: str
@@ -72,7 +79,9 @@ class MetricValue:
         return f"{self._in_unit(self.low)} – {self._in_unit(self.high)}"
 
     def _in_unit(self, number: float) -> str:
-        return f"{100 * number:.1f}" if self.unit == "%" else f"{number:.3f}"
+        if self.unit in ("%", "points"):
+            return f"{number * (100 if self.unit == '%' else 1):.1f}"
+        return f"{number:.3f}"
 
     def __str__(self) -> str:
         parts = (self.number, self.unit, f"({self.interval})" if self.interval else "")

@@ -53,13 +53,12 @@ def bootstrap(
     """
     if resamples < 0:
         raise RequestError(f"resamples is {resamples}", remedy="Use 0 (no intervals) or more; 1000 is usual")
-    if not 0 < confidence < 1:
-        raise RequestError(f"confidence is {confidence}", remedy="Use a number between 0 and 1, such as 0.95")
+    require_confidence(confidence)
     metrics = tuple(metrics)
     whole = statistics.tally(np.ones((1, statistics.num_examples)))
     values = {metric.name: float(metric.compute(whole)[0]) for metric in metrics}
     resampled: dict[str, list[Floats]] = {metric.name: [] for metric in metrics}
-    for weights in _resamples(statistics.num_examples, resamples, seed):
+    for weights in resamples_of(statistics.num_examples, resamples, seed):
         tally = statistics.tally(weights)
         for metric in metrics:
             resampled[metric.name].append(metric.compute(tally))
@@ -71,12 +70,10 @@ def bootstrap(
     return result
 
 
-def _resamples(num_examples: int, resamples: int, seed: int) -> Iterator[Floats]:
+def resamples_of(num_examples: int, resamples: int, seed: int) -> Iterator[Floats]:
     """Yield blocks (R, N) of how often each example was drawn."""
     generator = np.random.default_rng(seed)
-    block = min(max(WEIGHTS_PER_BLOCK // num_examples, 1), RESAMPLES_PER_BLOCK)
-    for start in range(0, resamples, block):
-        rows = min(block, resamples - start)
+    for rows in blocks(num_examples, resamples):
         drawn = generator.integers(num_examples, size=(rows, num_examples))
         drawn += num_examples * np.arange(rows)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=rows * num_examples)
@@ -86,6 +83,24 @@ def _resamples(num_examples: int, resamples: int, seed: int) -> Iterator[Floats]
 def _interval(value: float, resampled: list[Floats], confidence: float) -> tuple[float, float] | tuple[None, None]:
     if not resampled:
         return None, None
-    ends = ((1 - confidence) / 2, (1 + confidence) / 2)
-    low, high = np.quantile(np.concatenate(resampled), ends)
-    return min(float(low), value), max(float(high), value)
+    low, high = percentiles(np.concatenate(resampled), confidence)
+    return min(low, value), max(high, value)
+
+
+def blocks(num_examples: int, resamples: int) -> Iterator[int]:
+    """Numbers of resamples of N examples that are looked at together."""
+    block = min(max(WEIGHTS_PER_BLOCK // num_examples, 1), RESAMPLES_PER_BLOCK)
+    for start in range(0, resamples, block):
+        yield min(block, resamples - start)
+
+
+def percentiles(values: Floats, confidence: float) -> tuple[float, float]:
+    """The quantiles (1 - confidence) / 2 and (1 + confidence) / 2 of values (R,)."""
+    low, high = np.quantile(values, ((1 - confidence) / 2, (1 + confidence) / 2))
+    return float(low), float(high)
+
+
+def require_confidence(confidence: float) -> None:
+    """Raise RequestError unless ``confidence`` lies between 0 and 1."""
+    if not 0 < confidence < 1:
+        raise RequestError(f"confidence is {confidence}", remedy="Use a number between 0 and 1, such as 0.95")

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from heedful import files
 from heedful.errors import CheckpointError, HeedfulError
+from heedful.files import read_bytes as _read_bytes
+from heedful.files import read_json as _read_json
+from heedful.files import read_text as _read_text
 
 MAX_BYTES = 256 * 2**20
 """Of one file. The largest vocabularies in use, of 256 thousand tokens, take about 35 MB as tokenizer.json."""
 
-read_bytes = partial(files.read_bytes, max_bytes=MAX_BYTES)
-read_text = partial(files.read_text, max_bytes=MAX_BYTES)
-read_json = partial(files.read_json, max_bytes=MAX_BYTES)
+read_bytes = partial(_read_bytes, max_bytes=MAX_BYTES)
+read_text = partial(_read_text, max_bytes=MAX_BYTES)
+read_json = partial(_read_json, max_bytes=MAX_BYTES)
 
 
 @contextmanager

@@ -23,10 +23,17 @@ V, PAD, EOS, NEW = 37, 0, 1, 12
 PROMPTS = 8
 """For each model, number of beams and group of settings: 8 × 4 × 7 = 224 prompts a model."""
 
-WIDTHS: dict[str, Any] = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 20, "decoder_ffn_dim": 24}
+WIDTHS: dict[str, Any] = {
+    "d_model": 16,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_ffn_dim": 20,
+    "decoder_ffn_dim": 24,
+}
 HEADS: dict[str, Any] = {"encoder_attention_heads": 2, "decoder_attention_heads": 4, "max_position_embeddings": 64}
 IDS: dict[str, Any] = {"vocab_size": V, "pad_token_id": PAD, "eos_token_id": EOS, "bos_token_id": 2}
 BOTH: dict[str, Any] = {**IDS, **WIDTHS, **HEADS, "decoder_start_token_id": 2, "forced_eos_token_id": None}
+T5_START: dict[str, Any] = {"decoder_start_token_id": 2}
 MODELS: dict[str, tuple[str, Callable[[], Any]]] = {
     "marian": ("MarianMTModel", lambda: transformers.MarianConfig(**BOTH)),
     "bart": ("BartForConditionalGeneration", lambda: transformers.BartConfig(**BOTH)),
@@ -35,9 +42,7 @@ MODELS: dict[str, tuple[str, Callable[[], Any]]] = {
     "m2m_100": ("M2M100ForConditionalGeneration", lambda: transformers.M2M100Config(**BOTH)),
     "t5": (
         "T5ForConditionalGeneration",
-        lambda: transformers.T5Config(
-            **IDS, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2, decoder_start_token_id=2
-        ),
+        lambda: transformers.T5Config(**IDS, **T5_START, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2),
     ),
     "llama": (
         "LlamaForCausalLM",
