@@ -53,11 +53,16 @@ class Job:
 
 
 JOBS: dict[str, Job] = {
-    "classification": Job(
-        ClassificationSettings, create_classifier, load_classifier, classifier_of, finish_classifier
+    "classification": Job(ClassificationSettings, create_classifier, load_classifier, classifier_of, finish_classifier),
+    "translation": Job(
+        TranslationSettings, create_text_to_text(Translator), load_text_to_text(Translator), text_to_text_of(Translator)
     ),
-    "translation": Job(TranslationSettings, create_text_to_text(Translator), load_text_to_text(Translator), text_to_text_of(Translator)),
-    "summarization": Job(SummarizationSettings, create_text_to_text(Summarizer), load_text_to_text(Summarizer), text_to_text_of(Summarizer)),
+    "summarization": Job(
+        SummarizationSettings,
+        create_text_to_text(Summarizer),
+        load_text_to_text(Summarizer),
+        text_to_text_of(Summarizer),
+    ),
 }
 
 
@@ -77,9 +82,7 @@ def _parse(section: Any) -> Any:
     return task_form_of(section).model_validate(section)
 
 
-TaskSettings = Annotated[
-    ClassificationSettings | TranslationSettings | SummarizationSettings, BeforeValidator(_parse)
-]
+TaskSettings = Annotated[ClassificationSettings | TranslationSettings | SummarizationSettings, BeforeValidator(_parse)]
 """The ``task`` section of a recipe; its ``job`` says which one."""
 
 DTYPES = {
@@ -130,7 +133,9 @@ def load(
         loaded = _load_own(located.folder, task, allow_code)
         loaded.revision = located.revision
     else:
-        loaded = JOBS[task or TextClassifier.job].adopt(read_pretrained(source, revision=located.revision, allow_pickle=allow_pickle), dtype=wanted)
+        loaded = JOBS[task or TextClassifier.job].adopt(
+            read_pretrained(source, revision=located.revision, allow_pickle=allow_pickle), dtype=wanted
+        )
     return _placed(loaded, wanted, device)
 
 

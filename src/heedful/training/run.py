@@ -128,7 +128,9 @@ def _open_data(recipe: Recipe, stack: ExitStack, display: ProgressDisplay) -> di
     for name, source in sources.items():
         if source is None or isinstance(source, float):
             continue
-        reader = read_examples(source, settings.columns, label_kind=recipe.task.label_kind, on_bad_row=settings.on_bad_row)
+        reader = read_examples(
+            source, settings.columns, label_kind=recipe.task.label_kind, on_bad_row=settings.on_bad_row
+        )
         stores[name] = stack.enter_context(ExampleStore(reader))
         for note in reader.notes:
             display.say(f"{name} data: {note}")

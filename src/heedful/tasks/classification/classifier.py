@@ -71,7 +71,7 @@ class TextClassifier(Task[ClassificationBatch]):
         self.head = head
         self.network = ClassificationNetwork(model, head, decoder_start=card.decoder_start)
         self.tokenizer = tokenizer
-        self.card = card
+        self.card: ClassifierCard = card
         self.objective = objective or ObjectiveSettings()
         self.class_weights: Tensor | None = None
         self.module = module

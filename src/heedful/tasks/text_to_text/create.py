@@ -84,7 +84,7 @@ def _from_nothing(
     elif isinstance(source, SpecSource):
         spec = source.spec
     else:
-        raise UnsupportedError("a module of your own cannot write yet", remedy="Use layers that are all alike, or spec.")
+        raise UnsupportedError("a module of your own cannot write", remedy="Use layers that are all alike, or spec.")
     if spec.encoder is None or spec.decoder is None or spec.output is None:
         raise RecipeError("the model has no encoder, no decoder or no output, and cannot write")
     if trained.vocabulary_size > spec.vocabulary_size:

@@ -96,7 +96,7 @@ def _tokenizers(folder: Path, vocabulary_size: int) -> tuple[Tokenizer, Tokenize
     for tokenizer in (source, target):
         if tokenizer.vocabulary_size > vocabulary_size:
             raise CheckpointError(
-                f"a tokenizer in {folder} knows {tokenizer.vocabulary_size:,} tokens, and the model {vocabulary_size:,}",
+                f"a tokenizer in {folder} knows {tokenizer.vocabulary_size:,} tokens, the model {vocabulary_size:,}",
                 remedy="Take all files from the same model.",
             )
     return source, target

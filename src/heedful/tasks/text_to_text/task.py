@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,7 @@ from heedful.checkpoint import save_folder
 from heedful.data import Columns, Example, ExampleReader, ExampleStore, LabelKind, OnBadRow, read_examples
 from heedful.errors import DataError, RequestError
 from heedful.generation import Hypothesis, Request, SlotEngine
+from heedful.metrics import TextStatistics, bootstrap
 from heedful.model import Transformer
 from heedful.tasks.base import Assessment, Tally, Task
 from heedful.tasks.text_to_text.batch import TextToTextBatch, make_batch
@@ -102,9 +104,7 @@ class TextToText(Task[TextToTextBatch]):
         while chunk := list(islice(iterator, look_ahead)):
             yield from zip(chunk, self.write(chunk, tally=tally), strict=True)
 
-    def write(
-        self, examples: Sequence[Example], *, tally: Tally | None = None, **changes: Any
-    ) -> list[Written]:
+    def write(self, examples: Sequence[Example], *, tally: Tally | None = None, **changes: Any) -> list[Written]:
         """Answer examples; targets they carry are not looked at.
 
         Args:
@@ -163,13 +163,14 @@ class TextToText(Task[TextToTextBatch]):
 
     @property
     def _start(self) -> int:
-        start = self.card.generation.decoder_start_token_id
+        start: int | None = self.card.generation.decoder_start_token_id
         assert start is not None
         return start
 
     @property
     def _end(self) -> int:
-        return self.card.generation.eos_token_id[0]
+        end: int = self.card.generation.eos_token_id[0]
+        return end
 
     # Learning
 
@@ -180,7 +181,7 @@ class TextToText(Task[TextToTextBatch]):
                 raise DataError("there is no example to learn from or to judge by")
             for example in islice(store, 1):
                 if example.target is None:
-                    raise DataError("the examples have no target to learn", remedy="Name its column: data.columns.target.")
+                    raise DataError("the examples have no target", remedy="Name its column: data.columns.target.")
 
     @property
     def lengths_vary(self) -> bool:
@@ -249,18 +250,17 @@ class TextToText(Task[TextToTextBatch]):
         if tally is not None:
             tally.total = len(examples)
         answers = self.write(examples, tally=tally, **changes)
-        return self.judge(
-            [answer.text for answer in answers],
-            [example.target or "" for example in examples],
-            resamples=resamples,
-            notes=_notes(answers, self.card),
+        targets = [example.target or "" for example in examples]
+        statistics = self.compare([answer.text for answer in answers], targets)
+        return Assessment(
+            metrics=bootstrap(self.metrics.values(), statistics, resamples=resamples),
+            num_examples=len(examples),
+            notes=(*_notes(answers, self.card), *statistics.signatures.values()),
         )
 
-    def judge(
-        self, answers: Sequence[str], targets: Sequence[str], *, resamples: int, notes: tuple[str, ...]
-    ) -> Assessment:
-        """The metrics of the job."""
-        raise TypeError(type(self))
+    @abstractmethod
+    def compare(self, answers: Sequence[str], targets: Sequence[str]) -> TextStatistics[Any]:
+        """What the metrics of the job need to know of answers and what each should be."""
 
     # Keeping
 
