@@ -34,6 +34,7 @@ def load(
     revision: str | None = None,
     allow_pickle: bool = False,
     allow_code: str | Path | None = None,
+    adapter: str | Path | None = None,
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
 ) -> TextClassifier:
@@ -46,6 +47,7 @@ def load(
         allow_pickle: read ``pytorch_model.bin`` where there are no safetensors, numbers only.
         allow_code: the Python file of a module of your own, which a folder's weights were trained with and which
             may be executed.
+        adapter: folder of a LoRA adapter in PEFT's format, which is merged onto a foreign checkpoint.
         dtype: of the weights, such as ``"bfloat16"``; as stored unless given.
         device: where the network is to be, such as ``"cuda"``; the processor unless given.
 
@@ -64,11 +66,15 @@ def load(
     wanted = _dtype(dtype)
     located = locate(source, revision=revision, allow_pickle=allow_pickle)
     if _is_ours(located.folder):
+        if adapter is not None:
+            raise RequestError(f"{source} is a run of ours, which has its adapters merged in already")
         loaded = _load_own(located.folder, task, allow_code)
         loaded.revision = located.revision
     else:
         _, adopt = TASKS[task or TextClassifier.job]
-        loaded = adopt(read_pretrained(source, revision=located.revision, allow_pickle=allow_pickle), dtype=wanted)
+        loaded = adopt(
+            read_pretrained(source, revision=located.revision, allow_pickle=allow_pickle, adapter=adapter), dtype=wanted
+        )
     return _placed(loaded, wanted, device)
 
 
