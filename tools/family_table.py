@@ -26,10 +26,20 @@ names it, never a silent difference. `heedful families` prints this table, and
 """
 
 
+CLASSES = """\
+## Classes of transformers
+
+Checkpoints of these classes are read, and written by [`heedful convert`](../how-to/convert.md).
+
+"""
+
+
 def page() -> str:
     """The whole page."""
-    head = "| family | kind | jobs | classes of transformers | options refused |\n|---|---|---|---|---|\n"
-    return INTRODUCTION + head + "".join(map(_line, family_rows()))
+    rows = family_rows()
+    head = "| family | kind | jobs | options refused |\n|---|---|---|---|\n"
+    classes = (f"- `{row.family}`: {', '.join(row.architectures)}\n" for row in rows)
+    return f"{INTRODUCTION}{head}{''.join(map(_line, rows))}\n{CLASSES}{''.join(classes)}"
 
 
 def _line(row: FamilyRow) -> str:
@@ -37,7 +47,6 @@ def _line(row: FamilyRow) -> str:
         f"`{row.family}`",
         row.kind,
         ", ".join(row.jobs),
-        "<br>".join(f"`{name}`" for name in row.architectures),
         "<br>".join(row.refused),
     )
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"

@@ -33,7 +33,7 @@ def test_the_doctor_tells_what_is_wrong_and_fails(call: Call, run_copy: Path) ->
     assert answer.exit_code == 1
     assert "✗ " in answer.stdout
     assert "→ rename module.X to X" in answer.stdout
-    assert "1 are not a number (NaN)" in answer.stdout
+    assert "1 is not a number (NaN)" in answer.stdout
     assert answer.stdout.endswith("Not healthy.\n")
 
 

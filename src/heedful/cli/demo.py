@@ -32,6 +32,7 @@ def command(
     """
     from heedful.cli.console import report_console, typed
     from heedful.cli.train import run_as_json
+    from heedful.tasks import TextClassifier
     from heedful.training import train
 
     console = report_console()
@@ -43,6 +44,7 @@ def command(
         return
     console.print(run.evaluations["test"])
     console.print("[bold]Three new messages[/bold]")
+    assert isinstance(run.task, TextClassifier)
     for message, answer in zip(MESSAGES, run.task.predict(MESSAGES), strict=True):
         console.print(f"  [bold]{answer.label or '-'}[/bold]  {answer.score:.2f}  {message}", highlight=False)
     own = output.with_name(f"{output.name}-2")

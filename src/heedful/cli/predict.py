@@ -21,7 +21,7 @@ from heedful.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from heedful.tasks import Classification
+    from heedful.tasks import Classification, Written
 
 NAME = "predict"
 EXAMPLES = (
@@ -53,10 +53,10 @@ def command(
     allow_code: AllowCode = None,
     as_json: Json = False,
 ) -> None:
-    """Classify texts.
+    """Answer texts: classify, translate or summarize them, whatever the model was made for.
 
-    One line for each text, in order: label, score from 0 to 1, and the text; with --json, one JSON object. A blank
-    line of plain text is answered too, with - for the label, so that answers and lines stay side by side.
+    One line for each text, in order: label, score from 0 to 1, and the text, or the text that was written; with
+    --json, one JSON object. A blank line of plain text is answered too, so that answers and lines stay side by side.
     """
     from heedful.cli.meter import Meter
     from heedful.data import LabelKind, OnBadRow, read_examples
@@ -73,7 +73,7 @@ def command(
             bar.say("heedful: type a text and press Enter; Ctrl-D ends")
         for example, answer in task.predict_stream(reader, look_ahead=read_ahead, tally=meter):
             cut += answer.cut_tokens > 0
-            windowed += answer.windows > 1
+            windowed += getattr(answer, "windows", 1) > 1
             blank += not example.text
             typer.echo(_as_json(answer, top) if as_json else _as_text(example.text, answer))
         notes = [*reader.bad_rows.notes]
@@ -94,7 +94,13 @@ def _read_ahead(data: str) -> int:
     return SCREENFUL if sys.stdout.isatty() else BULK
 
 
-def _as_json(answer: Classification, top: int) -> str:
+def _as_json(answer: Classification | Written, top: int) -> str:
+    from dataclasses import asdict
+
+    from heedful.tasks import Written
+
+    if isinstance(answer, Written):
+        return json.dumps(asdict(answer), ensure_ascii=False)
     record = {
         "label": answer.label,
         "labels": list(answer.labels),
@@ -106,9 +112,12 @@ def _as_json(answer: Classification, top: int) -> str:
     return json.dumps(record, ensure_ascii=False)
 
 
-def _as_text(text: str, answer: Classification) -> str:
+def _as_text(text: str, answer: Classification | Written) -> str:
     from heedful.evaluation.lettering import printable
+    from heedful.tasks import Written
 
+    if isinstance(answer, Written):
+        return " ".join(printable(answer.text).split())
     # A stranger's text must neither steer the terminal nor break the line.
     shown = ",".join(map(printable, answer.labels)) or "-"
     return f"{shown}\t{answer.score:.3f}\t{' '.join(printable(text).split())}"

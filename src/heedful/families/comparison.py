@@ -29,7 +29,7 @@ from heedful.families.examination import Examined
 from heedful.families.family import Family
 from heedful.families.faults import FaultKind, UnfitError
 from heedful.families.mending import mend_config
-from heedful.families.pretrained import HEAD_PREFIX, Pretrained, find_family, understand
+from heedful.families.pretrained import HEAD_PREFIX, Pretrained, find_family, named_architectures, understand
 from heedful.families.recognition import count_known, likely_families
 
 
@@ -168,7 +168,7 @@ def _describe(examined: Examined, pretrained: Pretrained) -> None:
     examined.parameters = sum(math.prod(pretrained.weights[name].shape) for name in stored)
     of_head = {name for ours, step in pretrained.steps.items() if ours.startswith(HEAD_PREFIX) for name in step.stored}
     examined.idle = {*([] if pretrained.has_head else of_head), *(text.partition(":")[0] for text in pretrained.notes)}
-    architecture = next(iter(pretrained.config.get("architectures") or []), None)
+    architecture = next(iter(named_architectures(pretrained.config)), None)
     examined.what = f"a checkpoint of the family {family.model_type}" + (f" ({architecture})" if architecture else "")
 
 
@@ -194,7 +194,7 @@ def _untied(pretrained: Pretrained) -> list[Finding]:
 
 def _promised(pretrained: Pretrained) -> list[Finding]:
     """Heads that the config names and the weights lack."""
-    family, named = pretrained.family, pretrained.config.get("architectures") or []
+    family, named = pretrained.family, named_architectures(pretrained.config)
     heads = (
         (family.classifier, pretrained.has_head, "classification head"),
         (family.language_model, pretrained.spec.output is not None, "language-model head"),

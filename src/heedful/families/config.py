@@ -79,6 +79,8 @@ class ConfigReader:
         self.faults: list[str] = []
         self.read: dict[str, object] = {}
         """Keys that were asked for, and the value each has if it is not there."""
+        self.unread: list[str] = []
+        """Those of the faults that are keys which nobody has read."""
         self._sections: dict[str, ConfigReader] = {}
 
     def integer(self, key: str, default: int | None = None, *, low: int = 1, high: int = _LARGEST) -> int:
@@ -183,7 +185,8 @@ class ConfigReader:
         for name, section in self._sections.items():
             stray = [key for key, value in section.data.items() if key not in section.read and value is not None]
             unread += [f"{name}.{key}" for key in stray]
-        self.faults += [f"{key:.80} is a key that nobody reads: it may change the numbers" for key in unread]
+        self.unread = [f"{key:.80} is a key that nobody reads: it may change the numbers" for key in unread]
+        self.faults += self.unread
 
     def _get(self, key: str, default: object) -> Any:
         self.read[key] = default

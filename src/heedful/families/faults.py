@@ -64,10 +64,10 @@ class UnfitError(CheckpointError):
             remedy=f"`heedful doctor {located.folder}` says more.",
         )
         self.faults = tuple(faults)
-        self.of_config = any(fault.kind is FaultKind.CONFIG for fault in faults)
-        """Whether the config itself cannot be read: then the weights were not looked at."""
         self.rules = rules
         self.wanted = dict(wanted or {})
+        self.of_config = not self.wanted
+        """Whether the config itself cannot be read: then the weights were not looked at."""
 
     def of(self, kind: FaultKind) -> list[Fault]:
         """The faults of one kind."""

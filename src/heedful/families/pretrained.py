@@ -238,14 +238,14 @@ def understand(located: Located, config: Mapping[str, Any], weights: StoredWeigh
         faults = [f"{'.'.join(map(str, detail['loc'])) or 'the model'}: {detail['msg']}" for detail in error.errors()]
         raise UnfitError(located, family, config_faults([*reader.faults, *faults])) from None
     reader.finish(family.ignored)
-    if reader.faults:
+    if len(reader.faults) > len(reader.unread):  # weights cannot be held against a spec that is made up in part
         raise UnfitError(located, family, config_faults(reader.faults))
 
     complete = spec.model_copy(update={"output": output})
     num_layers = sum(len(stack.layers) for stack in (spec.encoder, spec.decoder) if stack is not None)
     if num_layers > len(weights):  # before a module of each is made
         fault = f"the config has {num_layers} layers, and the weights are {len(weights)} tensors"
-        raise UnfitError(located, family, config_faults([fault]))
+        raise UnfitError(located, family, config_faults([*reader.faults, fault]))
     rules = _rules(family, complete, config)
     found = plan(rules, weights, prefixes=family.prefixes)
     steps = {name: step for step in found.steps for name in step.ours}
@@ -261,7 +261,7 @@ def understand(located: Located, config: Mapping[str, Any], weights: StoredWeigh
             _tie(steps)
     else:
         wanted = {name: shape for name, shape in wanted.items() if name not in own}
-    unfit = _unfit(weights, steps, wanted, rules)
+    unfit = [*config_faults(reader.faults), *_unfit(weights, steps, wanted, rules)]
     unexpected = [*found.unexpected, *_without_place(steps, wanted)]
     unfit += [Fault(FaultKind.UNEXPECTED, f"unexpected {name} {weights[name].shape}", name) for name in unexpected]
     if unfit:

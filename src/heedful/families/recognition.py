@@ -26,7 +26,11 @@ def likely_families(names: Collection[str]) -> list[str]:
     """Model types of the families that know the most of the names, if that is most of them."""
     counts = {model_type: count_known(family, {}, names) for model_type, family in FAMILIES.items()}
     best = max(counts.values(), default=0)
-    return [model_type for model_type, count in counts.items() if count == best] if best >= LIKELY * len(names) else []
+    return (
+        [model_type for model_type, count in counts.items() if count == best]
+        if best >= max(LIKELY * len(names), 1)
+        else []
+    )
 
 
 def _all_rules(family: Family, config: Mapping[str, Any]) -> Rules:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from heedful.data import Columns, Example, ExampleReader, ExampleStore, OnBadRow
 from heedful.metrics import ClassScores, Metric, MetricValue
+from heedful.tasks.own_module import ModuleSpec
 from heedful.text import Tokenizer
 
 
@@ -88,6 +89,8 @@ class Task(ABC, Generic[B]):
     """What ``task.json`` holds; ``results`` are figures for the model card."""
     origin: Mapping[str, Any] | None = None
     """The family and config of the foreign checkpoint that this began as."""
+    module: ModuleSpec | None = None
+    """How a module of the user's own is made again."""
     revision: str | None = None
     """The commit of the Hub that the weights come from."""
     notes: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from typing import Any
 from heedful.checkpoint import CONFIG_FILE, TASK_FILE, open_weights, read_config, read_json, read_spec, write_weights
 from heedful.checkpoint.folder import MODEL_PREFIX
 from heedful.errors import CheckpointError, UnsupportedError
-from heedful.families import FAMILIES, Family, read_pretrained, to_upstream
+from heedful.families import FAMILIES, ConfigReader, Family, read_pretrained, to_upstream
 from heedful.model import TransformerSpec
 from heedful.settings import parse
 from heedful.tasks.classification import ClassifierCard
@@ -44,6 +44,8 @@ def export(folder: Path, staging: Path, options: ConversionOptions) -> tuple[str
     """
     config, card = read_config(folder), _read_card(folder)
     family, upstream = _origin(folder, config, card)
+    if card is not None:
+        _check_head(family, upstream, card)
     spec, weights = read_spec(folder), open_weights(folder)
     tensors = {name.removeprefix(MODEL_PREFIX): weights.tensor(name) for name in weights}
     architecture, named = to_upstream(family, spec, tensors)
@@ -128,14 +130,26 @@ def _copy_tokenizer(folder: Path, staging: Path, spec: TransformerSpec, card: Cl
 def _prove(staging: Path, spec: TransformerSpec, card: ClassifierCard | None, family: Family) -> None:
     """Refuse to hand out what reads back as another model."""
     back = read_pretrained(staging)
-    differences = [*_differences("", spec.model_dump(mode="json"), back.spec.model_dump(mode="json"))]
+    _refuse(family, _differences("", spec.model_dump(mode="json"), back.spec.model_dump(mode="json")))
     if card is not None:
         head = None if back.head is None else back.head.model_dump(mode="json")
-        differences += _differences("head", card.head.model_dump(mode="json"), head)
-    if differences:
+        _refuse(family, _differences("head", card.head.model_dump(mode="json"), head))
+
+
+def _check_head(family: Family, upstream: Mapping[str, Any], card: ClassifierCard) -> None:
+    """Refuse a head that the family's classifiers have not, before anything is written."""
+    if family.classifier is not None:
+        usual = family.classifier.spec(ConfigReader(upstream), len(card.labels))
+        _refuse(family, _differences("head", card.head.model_dump(mode="json"), usual.model_dump(mode="json")))
+
+
+def _refuse(family: Family, differences: Iterable[str]) -> None:
+    told = list(differences)
+    if told:
         raise UnsupportedError(
-            f"checkpoints of the family {family.model_type} cannot hold this model: {'; '.join(differences[:8])}",
-            remedy="Keep it in heedful's form, or train it as the family's classifiers are.",
+            f"classes of upstream's for the family {family.model_type} cannot hold this model: {'; '.join(told[:8])}",
+            remedy="Keep it in heedful's form, or train it as the family's classifiers are: task.pooling=null and "
+            "task.dense=null in the recipe.",
         )
 
 

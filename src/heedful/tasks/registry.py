@@ -28,9 +28,7 @@ from heedful.tasks.text_to_text import (
     Summarizer,
     TranslationSettings,
     Translator,
-    create_text_to_text,
-    load_text_to_text,
-    text_to_text_of,
+    text_to_text_job,
 )
 
 AnyTask = TextClassifier | Translator | Summarizer
@@ -54,15 +52,8 @@ class Job:
 
 JOBS: dict[str, Job] = {
     "classification": Job(ClassificationSettings, create_classifier, load_classifier, classifier_of, finish_classifier),
-    "translation": Job(
-        TranslationSettings, create_text_to_text(Translator), load_text_to_text(Translator), text_to_text_of(Translator)
-    ),
-    "summarization": Job(
-        SummarizationSettings,
-        create_text_to_text(Summarizer),
-        load_text_to_text(Summarizer),
-        text_to_text_of(Summarizer),
-    ),
+    "translation": Job(TranslationSettings, *text_to_text_job(Translator)),
+    "summarization": Job(SummarizationSettings, *text_to_text_job(Summarizer)),
 }
 
 
@@ -100,6 +91,7 @@ def load(
     revision: str | None = None,
     allow_pickle: bool = False,
     allow_code: str | Path | None = None,
+    adapter: str | Path | None = None,
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
 ) -> AnyTask:
@@ -112,6 +104,7 @@ def load(
         allow_pickle: read ``pytorch_model.bin`` where there are no safetensors, numbers only.
         allow_code: the Python file of a module of your own, which a folder's weights were trained with and which
             may be executed.
+        adapter: folder of a LoRA adapter in PEFT's format, which is merged onto a foreign checkpoint.
         dtype: of the weights, such as ``"bfloat16"``; as stored unless given.
         device: where the network is to be, such as ``"cuda"``; the processor unless given.
 
@@ -130,11 +123,13 @@ def load(
     wanted = _dtype(dtype)
     located = locate(source, revision=revision, allow_pickle=allow_pickle)
     if _is_ours(located.folder):
+        if adapter is not None:
+            raise RequestError(f"{source} is a run of ours, which has its adapters merged in already")
         loaded = _load_own(located.folder, task, allow_code)
         loaded.revision = located.revision
     else:
         loaded = JOBS[task or TextClassifier.job].adopt(
-            read_pretrained(source, revision=located.revision, allow_pickle=allow_pickle), dtype=wanted
+            read_pretrained(source, revision=located.revision, allow_pickle=allow_pickle, adapter=adapter), dtype=wanted
         )
     return _placed(loaded, wanted, device)
 

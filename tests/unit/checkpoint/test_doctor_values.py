@@ -81,7 +81,7 @@ def test_values_that_are_no_numbers_are_counted(dtype: torch.dtype, tmp_path: Pa
     assert (found["a.weight"].nan, found["a.weight"].low, found["a.weight"].high) == (1, 1, 1)
     [finding] = [it for it in value_findings(found, idle=lambda _: False) if it.kind == "not_finite"]
     assert finding.names == ("a.weight",)
-    assert "1 are not a number" in finding.what
+    assert "1 is not a number" in finding.what
     assert ("2 are infinite" in finding.what) == (dtype is not torch.float8_e4m3fn)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import tokenizers
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tests.unit.families.conftest import BERT_CONFIG, LLAMA_CONFIG, bert_tensors, llama_tensors
 from torch import Tensor
@@ -430,3 +432,43 @@ def test_nothing_is_written(checkpoint: Write, tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == {
         path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()
     }
+
+
+# Hostile folders
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 2**70) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+KEYS = [
+    *BERT_CONFIG,
+    "architectures",
+    "origin",
+    "module",
+    "spec",
+    "format_version",
+    "tie_word_embeddings",
+    "problem_type",
+]
+
+
+@given(
+    change=st.dictionaries(st.sampled_from(KEYS), json_values, max_size=4),
+    model_type=st.sampled_from(["bert", "llama"]),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_config_breaks_the_doctor(change: dict[str, Any], model_type: str, checkpoint: Write) -> None:
+    base = BERT_CONFIG if model_type == "bert" else LLAMA_CONFIG
+    diagnosis = diagnose(checkpoint(base | change, BERT if model_type == "bert" else LLAMA))
+    assert json.loads(diagnosis.to_json())["folder"]
+
+
+tensor_names = st.text(st.sampled_from("abcl.0{}_*"), min_size=1, max_size=12) | st.sampled_from(list(BERT))
+
+
+@given(names=st.sets(tensor_names, max_size=8))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_names_of_weights_break_the_doctor(names: set[str], checkpoint: Write) -> None:
+    tensors = {name: BERT.get(name, torch.ones(2, 2)) for name in names}
+    assert not diagnose(checkpoint(BERT_CONFIG, tensors)).healthy

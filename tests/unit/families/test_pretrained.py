@@ -55,6 +55,16 @@ def test_all_faults_of_the_weights_are_in_one_message(checkpoint: Write) -> None
     assert "misshapen bert.encoder.layer.0.intermediate.dense.weight: (13, 8) stored" in message
 
 
+def test_keys_that_nobody_reads_are_told_with_the_faults_of_the_weights(checkpoint: Write) -> None:
+    tensors = bert_tensors() | {"odd.weight": torch.zeros(3)}
+    del tensors["classifier.bias"]
+    message = refusal(checkpoint(BERT_CONFIG | {"rotary_wheels": 4}, tensors))
+    assert "3 faults" in message
+    assert "rotary_wheels is a key that nobody reads" in message
+    assert "unexpected odd.weight (3,)" in message
+    assert "missing classifier.bias" in message
+
+
 def test_all_faults_of_the_config_are_in_one_message(checkpoint: Write) -> None:
     config = BERT_CONFIG | {
         "hidden_size": "eight",

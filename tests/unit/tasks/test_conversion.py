@@ -322,6 +322,11 @@ def change(file: Path, edit: Edit) -> None:
     ("file", "edit", "words"),
     [
         ("task.json", lambda card: card | {"head": card["head"] | {"pooling": "mean"}}, 'head.pooling is "mean" here'),
+        (
+            "task.json",
+            lambda card: card | {"head": card["head"] | {"pooling": "mean", "dense": False}},
+            "head.dense is false here",
+        ),
         ("config.json", lambda config: config | {"origin": {"family": "berd", "config": {}}}, "an origin that heedful"),
         ("config.json", lambda config: config | {"origin": None}, "began in no family"),
         ("config.json", lambda config: config | {"module": {"file": "own.py"}}, "code"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from tests.parity.families import reference
 
@@ -118,6 +120,26 @@ def test_pairs_are_read_as_the_reference_reads_them(checkpoint: Callable[..., Pa
     assert np.abs(pair - wanted.numpy()).max() <= 1e-9
     with pytest.raises(UnsupportedError, match="row 2 is one text"):
         classifier.predict([("my card", "rain"), "alone"])  # type: ignore[arg-type]
+
+
+def test_an_adapter_of_peft_is_merged_head_and_all(
+    checkpoint: Callable[..., Path], texts: list[str], tmp_path: Path
+) -> None:
+    folder = checkpoint("bert")
+    model: Any = get_peft_model(
+        transformers.AutoModelForSequenceClassification.from_pretrained(folder),
+        LoraConfig(task_type="SEQ_CLS", r=2, lora_alpha=8, target_modules=["query", "value"]),
+    )
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(tmp_path / "adapter")
+    model.merge_and_unload().save_pretrained(tmp_path / "merged")
+    for file in folder.glob("tokenizer*"):
+        shutil.copy(file, tmp_path / "merged")
+    adapted = heedful.load(folder, adapter=tmp_path / "adapter")
+    assert np.array_equal(logits_of(adapted, texts[:8]), logits_of(heedful.load(tmp_path / "merged"), texts[:8]))
+    assert not np.allclose(logits_of(adapted, texts[:8]), logits_of(heedful.load(folder), texts[:8]))
 
 
 def test_a_head_that_reads_the_end_token_needs_it_at_the_end(checkpoint: Callable[..., Path]) -> None:

@@ -28,7 +28,8 @@ def value_findings(
     broken = {name: it for name, it in values.items() if it.nan or it.infinite}
     if broken:
         nan, infinite = sum(it.nan for it in broken.values()), sum(it.infinite for it in broken.values())
-        counts = [f"{nan:,} are not a number (NaN)"] * bool(nan) + [f"{infinite:,} are infinite"] * bool(infinite)
+        counted = ((nan, "not a number (NaN)"), (infinite, "infinite"))
+        counts = [f"{count:,} {'is' if count == 1 else 'are'} {what}" for count, what in counted if count]
         yield error(
             "not_finite",
             f"of the values of {listed(broken)}, {' and '.join(counts)}",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from heedful.tasks.text_to_text.create import create_text_to_text
+from heedful.tasks.text_to_text.create import text_to_text_job
 from heedful.tasks.text_to_text.jobs import Summarizer, Translator
-from heedful.tasks.text_to_text.load import load_text_to_text, text_to_text_of
 from heedful.tasks.text_to_text.settings import SummarizationSettings, TextToTextCard, TranslationSettings
 from heedful.tasks.text_to_text.task import TextToText, Written
 
@@ -16,7 +15,5 @@ __all__ = [
     "TranslationSettings",
     "Translator",
     "Written",
-    "create_text_to_text",
-    "load_text_to_text",
-    "text_to_text_of",
+    "text_to_text_job",
 ]

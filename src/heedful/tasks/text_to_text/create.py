@@ -10,12 +10,17 @@ from heedful.errors import RecipeError, UnsupportedError
 from heedful.families import read_pretrained
 from heedful.model import Transformer, UniformSpec, build
 from heedful.tasks.model_source import CheckpointSource, ModelSource, SpecSource
-from heedful.tasks.text_to_text.load import text_to_text_of
+from heedful.tasks.text_to_text.load import load_text_to_text, text_to_text_of
 from heedful.tasks.text_to_text.settings import TextToTextCard, TextToTextSettings
 from heedful.tasks.text_to_text.task import TextToText
 from heedful.text import Tokenizer, TokenizerSettings
 
 T = TypeVar("T", bound=TextToText)
+
+
+def text_to_text_job(kind: type[T]) -> tuple[Callable[..., T], Callable[..., T], Callable[..., T]]:
+    """What makes a task of ``kind``: to be trained, from a folder of ours, and from a foreign checkpoint."""
+    return create_text_to_text(kind), load_text_to_text(kind), text_to_text_of(kind)
 
 
 def create_text_to_text(kind: type[T]) -> Callable[..., T]:

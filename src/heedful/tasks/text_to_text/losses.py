@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
@@ -42,6 +43,6 @@ def smoothed_cross_entropy(
     if len(targets) <= size:
         return piece(hidden, targets)
     total = hidden.new_zeros(())
-    for states, labels in zip(hidden.split(size), targets.split(size), strict=True):
+    for states, labels in zip(torch.split(hidden, size), torch.split(targets, size), strict=True):
         total = total + checkpoint(piece, states, labels, use_reentrant=False)
     return total
