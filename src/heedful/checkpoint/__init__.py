@@ -16,7 +16,7 @@ from heedful.checkpoint.folder import (
 )
 from heedful.checkpoint.location import Located, locate
 from heedful.checkpoint.stored import StoredWeights, TensorInfo, open_weights
-from heedful.checkpoint.weights import assign_weights, save_weights, write_weights
+from heedful.checkpoint.weights import assign_weights, distinct_tensors, write_weights
 from heedful.files import inside, parse_json, read_json
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "StoredWeights",
     "TensorInfo",
     "assign_weights",
+    "distinct_tensors",
     "inside",
     "locate",
     "merge_adapter",
@@ -39,7 +40,6 @@ __all__ = [
     "read_spec",
     "replace_files",
     "save_folder",
-    "save_weights",
     "write_adapter",
     "write_config",
     "write_text",

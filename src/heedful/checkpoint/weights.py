@@ -17,15 +17,6 @@ from heedful.checkpoint.stored import INDEX_ENDING, WEIGHTS_FILE
 from heedful.errors import CheckpointError
 
 
-def save_weights(module: nn.Module, path: Path) -> None:
-    """Write the parameters and persistent buffers of ``module``; a tensor under two names is written once.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    write_safetensors(path, distinct_tensors(module))
-
-
 def distinct_tensors(module: nn.Module) -> dict[str, Tensor]:
     """The parameters and persistent buffers of ``module`` by name; one under two names is there once."""
     aliases = _aliases(module)

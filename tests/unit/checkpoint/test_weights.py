@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from heedful.checkpoint import assign_weights, open_weights, save_weights
+from heedful.checkpoint import assign_weights, distinct_tensors, open_weights, write_weights
 from heedful.errors import CheckpointError
 from heedful.model.skeleton import skeleton
 
@@ -35,7 +35,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_the_same_bits_come_back(file: Path, dtype: torch.dtype) -> None:
     saved, loaded = Tied().to(dtype), Tied()
-    save_weights(saved, file)
+    write_weights(file.parent, distinct_tensors(saved))
     stored = open_weights(file.parent)
     assign_weights(loaded, {name: stored.tensor(name) for name in stored}, source="it")
     assert loaded.again.weight is loaded.first.weight
@@ -47,7 +47,7 @@ def test_the_same_bits_come_back(file: Path, dtype: torch.dtype) -> None:
 
 def test_a_skeleton_takes_copies_and_stays_tied(file: Path) -> None:
     saved = Tied()
-    save_weights(saved, file)
+    write_weights(file.parent, distinct_tensors(saved))
     with skeleton():
         loaded = Tied()
     stored = open_weights(file.parent)
@@ -59,13 +59,13 @@ def test_a_skeleton_takes_copies_and_stays_tied(file: Path) -> None:
 
 
 def test_a_tied_weight_is_stored_once(file: Path) -> None:
-    save_weights(Tied(), file)
+    write_weights(file.parent, distinct_tensors(Tied()))
     with safe_open(file, "pt") as stored:
         assert set(stored.keys()) == {"first.weight", "first.bias", "norm.weight", "norm.bias", "counts"}
 
 
 def test_whoever_may_read_other_files_may_read_the_weights(file: Path) -> None:
-    save_weights(Tied(), file)
+    write_weights(file.parent, distinct_tensors(Tied()))
     beside = file.with_name("beside")
     beside.touch()
     assert file.stat().st_mode == beside.stat().st_mode
@@ -92,7 +92,7 @@ def test_everything_that_does_not_fit_is_listed() -> None:
 
 @pytest.mark.parametrize("kept", [0, 1, 7, 8, 50, -1])
 def test_a_truncated_file_is_refused(file: Path, kept: int) -> None:
-    save_weights(Tied(), file)
+    write_weights(file.parent, distinct_tensors(Tied()))
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(CheckpointError, match="is not a whole safetensors file"):
         open_weights(file.parent)
@@ -114,5 +114,5 @@ def test_a_full_disk_is_what_the_system_calls_it(
     file: Path, small_files: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     with small_files(1000), pytest.raises(OSError, match="too large") as caught:
-        save_weights(nn.Linear(1000, 1), file)
+        write_weights(file.parent, distinct_tensors(nn.Linear(1000, 1)))
     assert caught.value.errno == errno.EFBIG

@@ -340,10 +340,10 @@ def test_a_full_disk_in_mid_training_keeps_the_best_so_far(
 
     def fill() -> None:
         kept.update(snapshot(tmp_path / "run"))
-        monkeypatch.setattr("heedful.checkpoint.folder.save_weights", full)
+        monkeypatch.setattr("heedful.checkpoint.folder.write_weights", full)
 
-    def full(network: torch.nn.Module, path: Path) -> None:
-        path.write_bytes(b"half of the wei")
+    def full(folder: Path, tensors: dict[str, torch.Tensor], **_: object) -> None:
+        (folder / "model.safetensors").write_bytes(b"half of the wei")
         raise OSError(28, "No space left on device")
 
     with pytest.raises(JobError, match="the disk filled up"):
