@@ -1,4 +1,4 @@
-"""A model folder: config.json, model.safetensors, tokenizer.json, task.json, README.md."""
+"""A model folder: config.json, model.safetensors, tokenizer.json, task.json, README.md, maybe target_tokenizer.json."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from heedful.files import read_json
 from heedful.model import Transformer, TransformerSpec, build
 from heedful.model.skeleton import skeleton
 from heedful.settings import parse
-from heedful.text import Tokenizer
+from heedful.text import Side, Tokenizer
 
 CONFIG_FILE = "config.json"
 TASK_FILE = "task.json"
@@ -32,7 +32,7 @@ def save_folder(
     *,
     config: Mapping[str, Any],
     network: nn.Module,
-    tokenizer: Tokenizer,
+    tokenizers: Mapping[Side, Tokenizer],
     card: str,
     readme: str,
     max_shard_bytes: int | None = None,
@@ -41,6 +41,7 @@ def save_folder(
 
     Args:
         config: what ``config.json`` says of the model, beside the version of the format: its ``spec``, say.
+        tokenizers: that of the source, and that of the target where it is another.
         network: holds the model as ``model`` and whatever the job adds to it.
         card: the content of ``task.json``.
         max_shard_bytes: of one weight file; all in one unless given.
@@ -53,7 +54,8 @@ def save_folder(
         write_config(staging, config)
         (staging / TASK_FILE).write_text(card + "\n", encoding="utf-8")
         (staging / README_FILE).write_text(readme, encoding="utf-8")
-        tokenizer.save(staging)
+        for side, tokenizer in tokenizers.items():
+            tokenizer.save(staging, side=side)
         write_weights(staging, distinct_tensors(network), max_shard_bytes=max_shard_bytes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heedful.text.encoding import Encoding, is_unicode
+from heedful.text.hints import TargetMark
 from heedful.text.settings import TokenizerKind, TokenizerSettings
 from heedful.text.tokenizer import SpecialTokens, Tokenizer
 from heedful.text.vocabularies import Side
@@ -14,6 +15,7 @@ __all__ = [
     "LongInput",
     "Side",
     "SpecialTokens",
+    "TargetMark",
     "Tokenizer",
     "TokenizerKind",
     "TokenizerSettings",

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from heedful.text import languages
+
+
+class TargetMark(StrEnum):
+    """Where the token stands that says into which language is translated."""
+
+    START = "start"
+    """What the decoder reads first."""
+    FIRST = "first"
+    """The first token that is written."""
+    SOURCE = "source"
+    """In front of what is read, which has no token of its own language."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +31,7 @@ class LanguageHints:
     """The template of a text with its language; ``{code}`` stands for the language's token."""
     pattern: str = "{}"
     """How the token of a code is written."""
+    target_mark: TargetMark = TargetMark.FIRST
 
 
 @dataclass(frozen=True)
@@ -127,7 +140,7 @@ HINTS: Mapping[str, TokenizerHints] = {
         first=_FAIRSEQ_FIRST,
         skipped=3,
         last=("{mask}",),
-        languages=LanguageHints(languages.MBART, CODE_LAST),
+        languages=LanguageHints(languages.MBART, CODE_LAST, target_mark=TargetMark.START),
         options={"src_lang": "en_XX"},
     ),
     "MBart50": TokenizerHints(
@@ -157,7 +170,7 @@ HINTS: Mapping[str, TokenizerHints] = {
     "Marian": TokenizerHints(
         roles={"eos": "</s>", "unk": "<unk>", "pad": "<pad>"},
         templates=_END_TEMPLATES,
-        languages=LanguageHints((), CODE_FIRST, pattern=">>{}<<"),
+        languages=LanguageHints((), CODE_FIRST, pattern=">>{}<<", target_mark=TargetMark.SOURCE),
     ),
     "Llama": TokenizerHints(roles={"bos": "<s>", "eos": "</s>", "unk": "<unk>"}, options={"add_bos_token": True}),
     "Gemma": TokenizerHints(

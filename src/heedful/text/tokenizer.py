@@ -17,11 +17,12 @@ from heedful.text.conversation import ConversationEncoder
 from heedful.text.encoding import Encoding, is_unicode
 from heedful.text.files import library_errors, read_json
 from heedful.text.folder import CHAT_TEMPLATE_FILE, CONFIG_FILE, OWN_KEY
+from heedful.text.hints import HINTS, TargetMark
 from heedful.text.loading import Language, LoadedTokenizer, load_tokenizer
 from heedful.text.regularisation import SubwordSampler
 from heedful.text.settings import TokenizerSettings
 from heedful.text.training import ROLES, train_backend
-from heedful.text.vocabularies import Side
+from heedful.text.vocabularies import TARGET_FILES, Side
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,16 @@ class Tokenizer:
         """
         return cls(load_tokenizer(Path(path), Side(side)))
 
+    @classmethod
+    def load_sides(cls, folder: str | Path) -> dict[Side, Tokenizer]:
+        """The tokenizers of a folder by side; that of the source alone where both sides have the same.
+
+        Raises:
+            CheckpointError: as :meth:`load`.
+        """
+        differ = any((Path(folder) / name).is_file() for name in TARGET_FILES)
+        return {side: cls.load(folder, side=side) for side in (Side if differ else (Side.SOURCE,))}
+
     def save(self, folder: str | Path, *, side: Side | str = Side.SOURCE) -> None:
         """Write ``tokenizer.json``, ``tokenizer_config.json`` and maybe a chat template into a folder that exists.
 
@@ -109,6 +120,12 @@ class Tokenizer:
     def languages(self) -> tuple[str, ...]:
         """Codes of the languages that a multilingual family knows."""
         return tuple(self._loaded.languages)
+
+    @property
+    def target_mark(self) -> TargetMark | None:
+        """Where the family puts the language of what is written; None where it has no languages."""
+        hints = HINTS.get(self._loaded.hints)
+        return hints.languages.target_mark if self.languages and hints and hints.languages else None
 
     @property
     def prefixes(self) -> Mapping[str, str]:

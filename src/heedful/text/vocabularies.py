@@ -19,6 +19,8 @@ from heedful.text.sentencepiece import Piece, PieceKind, SentencePieceModel, par
 
 _FAIRSEQ_MODEL = "sentencepiece.bpe.model"
 _SENTENCEPIECE_FILES = (_FAIRSEQ_MODEL, "spiece.model", "spm.model", "tokenizer.model", "sentencepiece.model")
+TARGET_FILES = (f"target_{TOKENIZER_FILE}", "target.spm")
+"""Either tells that the two sides of a translation have tokenizers of their own."""
 _FROM_TEXT = (PieceKind.NORMAL, PieceKind.USER_DEFINED)
 
 
@@ -31,7 +33,7 @@ class Side(StrEnum):
     @property
     def file(self) -> str:
         """The tokenizer of this side in a folder of ours."""
-        return TOKENIZER_FILE if self is Side.SOURCE else f"target_{TOKENIZER_FILE}"
+        return TOKENIZER_FILE if self is Side.SOURCE else TARGET_FILES[0]
 
 
 @dataclass(frozen=True)

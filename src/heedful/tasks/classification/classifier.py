@@ -36,7 +36,7 @@ from heedful.tasks.classification.network import ClassificationNetwork
 from heedful.tasks.classification.reading import naming, targets_of, windows_of
 from heedful.tasks.classification.settings import ClassifierCard, ObjectiveSettings
 from heedful.tasks.own_module import ModuleSpec, TextEncoder
-from heedful.text import FittedText, Tokenizer
+from heedful.text import FittedText, Side, Tokenizer
 
 PREDICTION_TOKENS = 1024
 """Token budget of a batch where nothing is differentiated."""
@@ -314,7 +314,7 @@ class TextClassifier(Task[ClassificationBatch]):
             Path(folder),
             config=self._config,
             network=self.network,
-            tokenizer=self.tokenizer,
+            tokenizers={Side.SOURCE: self.tokenizer},
             card=self.card.model_dump_json(indent=2),
             readme=model_card(self.card, self.network.model, Path(folder).name),
             max_shard_bytes=max_shard_bytes,

@@ -45,6 +45,7 @@ def create_text_to_text(kind: type[T]) -> Callable[..., T]:
         else:
             task = _from_nothing(kind, settings, tokenizer or TokenizerSettings(), source, store, seed)
         limit = settings.max_target_length
+        _check_length(task, max(settings.max_length, limit))
         generation = task.card.generation.model_copy(
             update={
                 **settings.generation.model_dump(exclude_unset=True),
@@ -59,10 +60,21 @@ def create_text_to_text(kind: type[T]) -> Callable[..., T]:
                 "generation": generation,
             }
         )
+        if settings.source_language or settings.target_language:
+            task.set_languages(source=settings.source_language, target=settings.target_language)
         task.objective, task.validation_texts = settings.objective, settings.validation_texts
         return task
 
     return create
+
+
+def _check_length(task: TextToText, longest: int) -> None:
+    limit = task.model.max_positions
+    if limit is not None and longest > limit:
+        raise RecipeError(
+            f"texts of {longest} tokens are wanted, and the model takes {limit}",
+            remedy=f"Set task.max_length and task.max_target_length to {limit} or less.",
+        )
 
 
 def _from_checkpoint(kind: type[T], source: CheckpointSource) -> T:
@@ -78,7 +90,7 @@ def _from_nothing(
     kind: type[T],
     settings: TextToTextSettings,
     tokenizer: TokenizerSettings,
-    source: UniformSpec | SpecSource | object,
+    source: ModelSource,
     store: ExampleStore,
     seed: int,
 ) -> T:

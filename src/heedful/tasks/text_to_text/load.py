@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
 from heedful.checkpoint import TASK_FILE, read_config, read_json, read_network, read_spec
 from heedful.errors import CheckpointError
 from heedful.families import Pretrained
-from heedful.generation import read_generation_config
+from heedful.generation import GenerationSettings, read_generation_config
 from heedful.model import build
 from heedful.settings import parse
 from heedful.tasks.text_to_text.settings import TextToTextCard
@@ -36,8 +36,8 @@ def load_text_to_text(kind: type[T]) -> Callable[..., T]:
         spec = read_spec(folder)
         with torch.device("meta"):
             model = build(spec)
-        source, target = _tokenizers(folder, spec.vocabulary_size)
-        task = kind(model, source, card, target_tokenizer=target)
+        sides = _tokenizers(folder, spec.vocabulary_size)
+        task = kind(model, sides[Side.SOURCE], card, target_tokenizer=sides.get(Side.TARGET))
         task.origin = read_config(folder).get("origin")
         read_network(folder, task.network)
         task.network.eval()
@@ -61,46 +61,61 @@ def text_to_text_of(kind: type[T]) -> Callable[..., T]:
                 "an encoder and write another with a decoder",
                 remedy="Take an encoder–decoder with a language-model head, such as Marian, BART or T5.",
             )
+        sides = _tokenizers(folder, spec.vocabulary_size)
+        source = sides[Side.SOURCE]
         model = pretrained.load_model(dtype=dtype)
-        source, target = _tokenizers(folder, spec.vocabulary_size)
-        said = dict(pretrained.config)
-        if (folder / GENERATION_FILE).is_file():
-            said |= read_json(folder / GENERATION_FILE)
-        generation = read_generation_config(said, name=str(folder))
-        if generation.decoder_start_token_id is None or not generation.eos_token_id:
-            raise CheckpointError(
-                f"{folder} names no decoder_start_token_id or no eos_token_id",
-                remedy="Add them to config.json: the documentation of the model says which they are.",
-            )
-        length = model.max_positions or USUAL_LENGTH
-        prefix = next((text for name, text in source.prefixes.items() if name == kind.job), "")
+        length = min(model.max_positions or USUAL_LENGTH, USUAL_LENGTH)
         card = TextToTextCard(
             job=kind.job,
-            max_length=length,
-            max_target_length=min(length, USUAL_LENGTH),
-            generation=generation,
-            prefix=prefix,
+            max_length=model.max_positions or USUAL_LENGTH,
+            max_target_length=length,
+            generation=_generation(pretrained, kind.job, length),
+            prefix=source.prefixes.get(kind.job, ""),
         )
-        task = kind(model, source, card, target_tokenizer=target)
-        task.origin = _origin(pretrained)
+        task = kind(model, source, card, target_tokenizer=sides.get(Side.TARGET))
+        task.origin = {"family": pretrained.family.model_type, "config": dict(pretrained.config)}
         task.revision = pretrained.located.revision
-        task.notes = pretrained.notes
+        task.notes = (*pretrained.notes, *_untold(kind.job, source))
         task.network.eval()
         return task
 
     return adopt
 
 
-def _tokenizers(folder: Path, vocabulary_size: int) -> tuple[Tokenizer, Tokenizer]:
-    source, target = Tokenizer.load(folder), Tokenizer.load(folder, side=Side.TARGET)
-    for tokenizer in (source, target):
+def _tokenizers(folder: Path, vocabulary_size: int) -> dict[Side, Tokenizer]:
+    sides = Tokenizer.load_sides(folder)
+    for tokenizer in sides.values():
         if tokenizer.vocabulary_size > vocabulary_size:
             raise CheckpointError(
                 f"a tokenizer in {folder} knows {tokenizer.vocabulary_size:,} tokens, the model {vocabulary_size:,}",
                 remedy="Take all files from the same model.",
             )
-    return source, target
+    return sides
 
 
-def _origin(pretrained: Pretrained) -> dict[str, Any]:
-    return {"family": pretrained.family.model_type, "config": dict(pretrained.config)}
+def _generation(pretrained: Pretrained, job: str, longest: int) -> GenerationSettings:
+    """How the checkpoint's files say that it writes: of several the most particular one is right."""
+    folder, config = pretrained.located.folder, pretrained.config
+    said = dict(config)
+    if (folder / GENERATION_FILE).is_file():
+        said |= read_json(folder / GENERATION_FILE)
+    of_jobs = config.get("task_specific_params")
+    of_job = of_jobs.get(job) if isinstance(of_jobs, Mapping) else None
+    if isinstance(of_job, Mapping):
+        said |= of_job
+    generation = read_generation_config(said, name=str(folder))
+    if generation.decoder_start_token_id is None or not generation.eos_token_id:
+        raise CheckpointError(
+            f"{folder} names no decoder_start_token_id or no eos_token_id",
+            remedy="Add them to config.json: the documentation of the model says which they are.",
+        )
+    return generation.model_copy(update={"max_new_tokens": min(generation.max_new_tokens, longest)})
+
+
+def _untold(job: str, tokenizer: Tokenizer) -> tuple[str, ...]:
+    """What its user has yet to choose."""
+    pairs = [task for task in tokenizer.prefixes if task.startswith(f"{job}_")]
+    if not tokenizer.languages and not pairs:
+        return ()
+    known = f"{len(tokenizer.languages)} languages" if tokenizer.languages else ", ".join(pairs)
+    return (f"the model knows {known}; choose with set_languages",)

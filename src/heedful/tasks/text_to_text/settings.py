@@ -37,6 +37,8 @@ class TextToTextSettings(Settings):
     max_length: int = Field(256, ge=8, le=8192, description="tokens of a source text")
     max_target_length: int = Field(256, ge=8, le=8192, description="tokens of a text to be written")
     generation: GenerationSettings = Field(PAPER_SEARCH, description="how answers are searched for")
+    source_language: str | None = Field(None, max_length=40, description="of the texts, for a model of several")
+    target_language: str | None = Field(None, max_length=40, description="to be written, by a model of several")
     validation_texts: int = Field(
         500, gt=0, le=100_000, description="texts that are written, greedily, at each evaluation during training"
     )
@@ -69,6 +71,8 @@ class TextToTextCard(Settings):
     max_length: int = Field(ge=8)
     max_target_length: int = Field(ge=8)
     generation: GenerationSettings
+    source_language: str | None = Field(None, max_length=40)
+    target_language: str | None = Field(None, max_length=40)
     prefix: str = Field("", max_length=1000, description="stands before each source, as T5 wants it")
     results: dict[str, dict[str, str]] = Field(
         default_factory=dict,

@@ -23,9 +23,10 @@ from heedful.metrics import TextStatistics, bootstrap
 from heedful.model import Transformer
 from heedful.tasks.base import Assessment, Tally, Task
 from heedful.tasks.text_to_text.batch import TextToTextBatch, make_batch
+from heedful.tasks.text_to_text.languages import read_language, with_languages
 from heedful.tasks.text_to_text.losses import smoothed_cross_entropy
 from heedful.tasks.text_to_text.settings import ObjectiveSettings, TextToTextCard
-from heedful.text import Encoding, LongInput, Tokenizer, fit
+from heedful.text import Encoding, LongInput, Side, Tokenizer, fit
 
 STREAM_CHUNK = 1024
 """Texts that a stream looks ahead, to write those of like length side by side."""
@@ -78,6 +79,18 @@ class TextToText(Task[TextToTextBatch]):
     def device(self) -> torch.device:
         """Where the network is."""
         return self.model.token_embedding.weight.device
+
+    def set_languages(self, *, source: str | None = None, target: str | None = None) -> None:
+        """Choose the languages of a model that knows several, such as ``deu_Latn`` of NLLB or ``de`` of T5.
+
+        Args:
+            source: of the texts; the model's usual one if not given.
+            target: of what is written.
+
+        Raises:
+            RequestError: the model does not know them.
+        """
+        self.card = with_languages(self.card, self.tokenizer, source=source, target=target)
 
     # Answers
 
@@ -135,7 +148,8 @@ class TextToText(Task[TextToTextBatch]):
     def _sources(self, examples: Sequence[Example], *, seed: int | None = None) -> list[tuple[Encoding, int]]:
         """Sources as the network sees them, and how many tokens were cut from each."""
         texts = [self.card.prefix + example.text for example in examples]
-        encodings = self._encode(self.tokenizer, texts, examples, seed, 0)
+        language = read_language(self.card, self.tokenizer)
+        encodings = self.tokenizer.encode_batch(texts, language=language, **self._cuts(examples, seed, 0))
         fitted = []
         for example, encoding in zip(examples, encodings, strict=True):
             with _naming(example.place):
@@ -144,22 +158,23 @@ class TextToText(Task[TextToTextBatch]):
         return fitted
 
     def _targets(self, examples: Sequence[Example], *, seed: int | None = None) -> list[list[int]]:
-        """Token ids of each target: its text and the end token."""
+        """Token ids of each target: the first one that the model is forced to, if it is, the text, the end token."""
         texts = [example.target or "" for example in examples]
-        encodings = self._encode(self.target_tokenizer, texts, examples, seed, TARGET_SEED)
-        keep = self.card.max_target_length - 1
+        encodings = self.target_tokenizer.encode_batch(texts, **self._cuts(examples, seed, TARGET_SEED))
+        forced = self.card.generation.forced_bos_token_id
+        first = [] if forced is None else [forced]
+        keep = self.card.max_target_length - len(first) - 1
         return [
-            [*[token for token, special in zip(e.ids, e.special, strict=True) if not special][:keep], self._end]
+            [*first, *[token for token, special in zip(e.ids, e.special, strict=True) if not special][:keep], self._end]
             for e in encodings
         ]
 
-    def _encode(
-        self, tokenizer: Tokenizer, texts: Sequence[str], examples: Sequence[Example], seed: int | None, salt: int
-    ) -> list[Encoding]:
+    def _cuts(self, examples: Sequence[Example], seed: int | None, salt: int) -> dict[str, Any]:
+        """What tells a tokenizer to cut words at random; nothing where it is not to."""
         if seed is None or not self.lengths_vary:
-            return tokenizer.encode_batch(texts)
+            return {}
         seeds = [(seed << 32) + salt + example.row for example in examples]
-        return tokenizer.encode_batch(texts, dropout=self.objective.subword_dropout, seeds=seeds)
+        return {"dropout": self.objective.subword_dropout, "seeds": seeds}
 
     @property
     def _start(self) -> int:
@@ -241,7 +256,7 @@ class TextToText(Task[TextToTextBatch]):
 
     def validate(self, store: ExampleStore) -> Assessment:
         """Write answers to the first ``validation_texts`` sources, greedily."""
-        return self._judge(store, self.validation_texts, 0, None, num_beams=1)
+        return self._judge(store, self.validation_texts, 0, None, num_beams=1, num_return_sequences=1)
 
     def _judge(
         self, store: ExampleStore, count: int, resamples: int, tally: Tally | None, **changes: Any
@@ -273,10 +288,15 @@ class TextToText(Task[TextToTextBatch]):
             Path(folder),
             config=config,
             network=self.network,
-            tokenizer=self.tokenizer,
+            tokenizers=self._tokenizers,
             card=self.card.model_dump_json(indent=2),
             readme=f"# {Path(folder).name}\n",
         )
+
+    @property
+    def _tokenizers(self) -> dict[Side, Tokenizer]:
+        sides = {Side.SOURCE: self.tokenizer, Side.TARGET: self.target_tokenizer}
+        return sides if self.target_tokenizer is not self.tokenizer else {Side.SOURCE: self.tokenizer}
 
 
 def _notes(answers: Sequence[Written], card: TextToTextCard) -> tuple[str, ...]:
