@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from heedful.model import PRESETS, TransformerSpec, UniformSpec
 from heedful.settings import Settings
-from heedful.tasks import CheckpointSource, ModuleSource, SpecSource
+from heedful.tasks import JOBS, CheckpointSource, ModuleSource, SpecSource
 from heedful.training import Recipe
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "recipe.md"
@@ -66,6 +66,25 @@ model:
       norm:
         kind: rms
 """
+
+TASK_TEXT = """\
+`task.job` says what the model is to do; the other keys of the section depend on it.
+"""
+
+TASK_FORMS: dict[type[Settings], tuple[str, str]] = {
+    JOBS["classification"].settings: (
+        "Classification",
+        "Labels for texts: [the tutorial](../tutorials/first-classifier.md).\n",
+    ),
+    JOBS["translation"].settings: (
+        "Translation",
+        "Texts in another language: [how to translate](../how-to/translate.md).\n",
+    ),
+    JOBS["summarization"].settings: (
+        "Summarization",
+        "What matters in a text, in fewer words: [how to summarize](../how-to/summarize.md).\n",
+    ),
+}
 
 MODEL_TEXT = """\
 The section has one of four forms; the keys of one do not go with those of another.
@@ -118,13 +137,19 @@ class Key:
 
 def keys(model: type[Settings], prefix: str = "") -> Iterator[Key]:
     """Every key of ``model``, those of the groups in it at their dotted paths; of the tree of specs, its root."""
-    for name, field in model.model_fields.items():
+    # What is required comes first; a job's own key follows those that its class inherits otherwise.
+    for name, field in sorted(model.model_fields.items(), key=lambda item: not item[1].is_required()):
         path = f"{prefix}{name}"
         groups = [group for group in _groups(field.annotation) if group is not TransformerSpec]
-        if not groups or type(None) in get_args(field.annotation):
+        if not groups or type(None) in get_args(field.annotation) or _chosen(field.default):
             yield _key(path, field)
         for group in groups:
             yield from keys(group, f"{path}.")
+
+
+def _chosen(default: Any) -> set[str]:
+    """The keys of a group to which its default gives other values than the group would."""
+    return default.model_fields_set if isinstance(default, Settings) else set()
 
 
 def _key(path: str, field: FieldInfo) -> Key:
@@ -158,11 +183,21 @@ def page() -> str:
     parts = [INTRODUCTION]
     for section, title in SECTIONS.items():
         parts.append(f"\n## {title}\n\n")
-        if section == "model":
+        if section == "task":
+            parts += _task_parts()
+        elif section == "model":
             parts += _model_parts()
         else:
             parts.append(_table(key for key in found if _section(key.path) == section))
     return "".join(parts)
+
+
+def _task_parts() -> Iterator[str]:
+    """The jobs, each with its keys."""
+    yield TASK_TEXT
+    for form, (title, text) in TASK_FORMS.items():
+        yield f"\n### {title}\n\n{text}\n"
+        yield _table(keys(form, "task."))
 
 
 def _model_parts() -> Iterator[str]:
@@ -223,8 +258,10 @@ def _type_name(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{_yaml(member)}`" for member in arguments)
     if origin is tuple:
-        inner = _type_name(arguments[0])
-        return f"list of {inner}s" if arguments[-1] is Ellipsis else f"list of {len(arguments)} {inner}s"
+        name, *bounds = _type_name(arguments[0]).split(", ")
+        kind, of, member = name.partition(" of ")
+        count = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
+        return ", ".join([f"list of {count}{kind}s{of}{member}", *bounds])
     if hasattr(annotation, "__metadata__"):
         return _kind(FieldInfo.from_annotation(annotation))
     return _class_name(annotation)
@@ -252,7 +289,8 @@ def _yaml(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_yaml(member) for member in value)}]"
     if isinstance(value, Settings):
-        return f"{{{', '.join(f'{name}: {_yaml(part)}' for name, part in value)}}}"
+        shown = _chosen(value) or set(type(value).model_fields)
+        return f"{{{', '.join(f'{name}: {_yaml(part)}' for name, part in value if name in shown)}}}"
     return "null" if value is None else str(value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -36,7 +36,7 @@ def parse(kind: type[S], data: object, *, name: str, error: type[RequestError]) 
     try:
         return kind.model_validate(data)
     except ValidationError as caught:
-        faults = _faults(kind, caught)
+        faults = [_fault(kind, data, dict(detail)) for detail in caught.errors(include_url=False)]
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise error(f"{name} has {count}:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
 
@@ -51,18 +51,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"known: {shown}"
 
 
-def _faults(kind: type[BaseModel], caught: ValidationError) -> list[str]:
-    return [_fault(kind, dict(detail)) for detail in caught.errors(include_url=False)]
-
-
-def _fault(kind: type[BaseModel], detail: Mapping[str, Any]) -> str:
+def _fault(kind: type[BaseModel], data: object, detail: Mapping[str, Any]) -> str:
     location = tuple(detail["loc"])
     where = ".".join(str(part) for part in location) or "the whole"
     if detail["type"] == "extra_forbidden":
-        known = _keys_at(kind, location[:-1])
-        if location[-1] in known:  # of another member of a union
+        if location[-1] in _keys_at(kind, location[:-1]):  # of another member of a union
             return f"{where}: does not go with the other keys beside it"
-        return f"{where}: unknown key; {nearest(str(location[-1]), known)}"
+        return f"{where}: unknown key; {nearest(str(location[-1]), _keys_at(kind, location[:-1], data))}"
     if detail["type"] == "model_type":
         return f"{where}: should hold keys with values (got {detail['input']!r:.80})"
     message = str(detail["msg"]).removeprefix("Value error, ")
@@ -73,18 +68,31 @@ def _fault(kind: type[BaseModel], detail: Mapping[str, Any]) -> str:
     return f"{where}: {message} (got {detail['input']!r:.80})"
 
 
-def _keys_at(kind: type[BaseModel], location: tuple[object, ...]) -> set[str]:
-    """The keys that the model at ``location`` accepts; for a union, those of the members that ``location`` names."""
+def _keys_at(kind: type[BaseModel], location: tuple[object, ...], data: object = None) -> set[str]:
+    """The keys that the model at ``location`` accepts; for a union, those of the members that ``location`` names.
+
+    With ``data``, only of the members that these can be meant for.
+    """
     kinds: list[type[BaseModel]] = [kind]
     for part in location:
+        data = data.get(part) if isinstance(data, Mapping) else None
         inner = [
             member
             for model in kinds
             if isinstance(part, str) and part in model.model_fields
             for member in _models_in(model.model_fields[part].annotation)
         ]
-        kinds = inner or kinds
+        kinds = [member for member in inner if _may_be(member, data)] or inner or kinds
     return {name for model in kinds for name in model.model_fields}
+
+
+def _may_be(kind: type[BaseModel], data: object) -> bool:
+    """Whether no value in ``data`` speaks against ``kind``, such as the job of another one."""
+    return not isinstance(data, Mapping) or all(
+        data[name] in get_args(field.annotation)
+        for name, field in kind.model_fields.items()
+        if name in data and get_origin(field.annotation) is Literal
+    )
 
 
 def _models_in(annotation: object) -> list[type[BaseModel]]:

@@ -78,6 +78,8 @@ def test_a_fault_names_place_value_and_remedy(data: object, line: str) -> None:
 def test_a_misspelt_key_in_a_union_is_matched_with_the_keys_of_its_members() -> None:
     (_, line) = fault_lines({"width": 1, "shape": {"kind": "square", "side": 1, "sied": 1}})
     assert "sied: unknown key; did you mean side?" in line
+    (_, line) = fault_lines({"width": 1, "shape": {"kind": "square", "side": 1, "radiu": 1}})
+    assert "radiu: unknown key; known: kind, side" in line, "no key of the other member"
 
 
 def test_all_faults_are_said_at_once() -> None:

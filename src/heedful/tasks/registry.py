@@ -67,8 +67,8 @@ def _parse(section: Any) -> Any:
     # Chosen here, a job's faults are at the places where the user wrote them, and no other job's are told.
     if isinstance(section, Settings):
         return section
-    job = section.get("job") if isinstance(section, Mapping) else None
-    if job is not None and job not in JOBS:
+    if isinstance(section, Mapping) and "job" in section and section["job"] not in tuple(JOBS):
+        job = section["job"]
         raise ValueError(f"job {job!r:.80} is not known; {nearest(str(job)[:40], JOBS)}")
     return task_form_of(section).model_validate(section)
 

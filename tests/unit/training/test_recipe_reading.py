@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from heedful.errors import RecipeError
 from heedful.model import PRESETS, UniformSpec
-from heedful.tasks import CheckpointSource, ModuleSource, SpecSource
+from heedful.tasks import (
+    JOBS,
+    CheckpointSource,
+    ClassificationSettings,
+    ModuleSource,
+    SpecSource,
+    SummarizationSettings,
+    TranslationSettings,
+)
 from heedful.training import Recipe, parse_overrides, read_recipe
 from heedful.training.recipe import MAX_RECIPE_BYTES, dump_recipe
 
@@ -234,6 +242,61 @@ def test_what_names_no_module_is_refused(module: str) -> None:
     assert line == f"  model.module: should be path.py:factory, a file and a name in it, not {module!r}"
 
 
+# Forms of the task
+
+JOB_SETTINGS = {
+    "classification": ClassificationSettings,
+    "translation": TranslationSettings,
+    "summarization": SummarizationSettings,
+}
+
+
+def test_the_form_of_the_task_is_told_by_its_job() -> None:
+    assert set(JOB_SETTINGS) == set(JOBS)
+    for job, kind in JOB_SETTINGS.items():
+        recipe = read_recipe(GOOD, {"task.job": job, "task.max_length": 99})
+        assert type(recipe.task) is kind
+        assert (recipe.task.job, recipe.task.max_length) == (job, 99)
+        assert read_recipe(yaml.safe_load(dump_recipe(recipe))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("job", "fault"),
+    [
+        ("translate", "task: job 'translate' is not known; did you mean translation?"),
+        ("sumarization", "task: job 'sumarization' is not known; did you mean summarization?"),
+        ("x", "task: job 'x' is not known; known: classification, summarization, translation"),
+        (3, "task: job 3 is not known; known: classification, summarization, translation"),
+        (["translation"], "task: job ['translation'] is not known; did you mean translation?"),
+        (None, "task: job None is not known; known: classification, summarization, translation"),
+    ],
+)
+def test_an_unknown_job_is_refused_with_the_nearest(job: object, fault: str) -> None:
+    assert faults(GOOD, {"task.job": job}) == ["the recipe has 1 fault:", f"  {fault}"]
+
+
+@pytest.mark.parametrize(
+    ("job", "key", "value", "fault"),
+    [
+        ("translation", "max_targt_length", 9, "unknown key; did you mean max_target_length?"),
+        ("summarization", "max_targt_length", 9, "unknown key; did you mean max_target_length?"),
+        ("translation", "generation.num_beam", 2, "unknown key; did you mean num_beams?"),
+        ("translation", "objective.subword_dropuot", 0, "unknown key; did you mean subword_dropout?"),
+        ("classification", "calibrat", True, "unknown key; did you mean calibrate?"),
+        ("translation", "calibrat", True, "unknown key; known: generation, job, max_length, max_target_length, "),
+        ("translation", "calibrate", True, "does not go with the other keys beside it"),
+        ("translation", "objective.mixup", 1, "does not go with the other keys beside it"),
+        ("classification", "generaton", {}, "unknown key; known: abstain_below, calibrate, dense, "),
+        ("classification", "generation", {}, "does not go with the other keys beside it"),
+        ("translation", "generation.num_beams", 0, "Input should be greater than or equal to 1 (got 0)"),
+    ],
+)
+def test_a_fault_in_a_task_is_told_in_the_words_of_its_job(job: str, key: str, value: object, fault: str) -> None:
+    count, line = faults(GOOD, {"task.job": job, f"task.{key}": value})
+    assert count == "the recipe has 1 fault:"
+    assert line.startswith(f"  task.{key}: {fault}")
+
+
 # Faults
 
 
@@ -365,8 +428,8 @@ yaml_like = st.recursive(
     max_leaves=5,
 )
 DOTTED = (
-    "task task.labels data data.train data.validation data.columns model model.preset model.norm model.checkpoint "
-    "model.spec model.module training "
+    "task task.job task.labels task.generation data data.train data.validation data.columns "
+    "model model.preset model.norm model.checkpoint model.spec model.module training "
     "training.betas training.x.y tokenizer output seed . a..b"
 )
 
