@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,7 +131,7 @@ def _finish(folder: TokenizerFolder, vocabulary: Vocabulary, *, new: bool) -> Lo
     backend, hints = vocabulary.backend, HINTS.get(vocabulary.hints, TokenizerHints())
     backend.encode_special_tokens = True
     roles = folder.roles(hints)
-    _add_tokens(backend, folder, roles, new=new)
+    _add_tokens(backend, folder, [*roles.values(), *vocabulary.special], new=new)
     ids = backend.get_vocab()
     roles = {role: token for role, token in (folder.roles_by_id(backend) | roles).items() if token in ids}
     backend.add_special_tokens([_special(token) for token in dict.fromkeys(roles.values())])
@@ -164,8 +164,8 @@ def _finish(folder: TokenizerFolder, vocabulary: Vocabulary, *, new: bool) -> Lo
     )
 
 
-def _add_tokens(backend: hf.Tokenizer, folder: TokenizerFolder, roles: Mapping[str, str], *, new: bool) -> None:
-    special = [*dict.fromkeys(roles.values()), *folder.extra_special_tokens]
+def _add_tokens(backend: hf.Tokenizer, folder: TokenizerFolder, special: Sequence[str], *, new: bool) -> None:
+    special = list(dict.fromkeys([*special, *folder.extra_special_tokens]))
     for number, token in folder.added_tokens(special):
         backend.add_tokens([token])
         if backend.token_to_id(token.content) != number:

@@ -47,6 +47,8 @@ class Vocabulary:
     """Tokens that no text may become."""
     known: int | None = None
     """Ids from here on are pieces without an embedding; None where there are none."""
+    special: Sequence[str] = ()
+    """Tokens that come from no text, such as those of languages: they are left out of what is decoded."""
 
 
 def read_vocabulary(folder: TokenizerFolder, side: Side) -> Vocabulary | None:
@@ -146,7 +148,8 @@ def _vocabulary(folder: TokenizerFolder, name: str, model: SentencePieceModel, p
         raise _damaged(folder, "the vocabulary", "not exactly one token stands for what is unknown")
     backend = build_sentencepiece(model, vocabulary, _options(folder, HINTS[name]))
     reserved = [piece.text for piece in vocabulary if piece.kind not in (*_FROM_TEXT, PieceKind.UNUSED)]
-    return Vocabulary(backend, name, reserved)
+    special = [piece.text for piece in vocabulary if piece.kind is PieceKind.CONTROL]
+    return Vocabulary(backend, name, reserved, special=special)
 
 
 def _special(token: str, roles: Mapping[str, str]) -> Piece:
