@@ -62,7 +62,7 @@ def bart(folder: Path, **config: Any) -> None:
     byte_bpe_folder(folder, "bart", ("<s>", "<pad>", "</s>", "<unk>", "<mask>"), **config)
 
 
-def with_model(model_type: str, file: str, kind: str = "unigram", name: str = "", **ids: int) -> Callable[..., None]:
+def with_model(model_type: str, file: str, kind: str = "unigram", name: str = "", **ids: Any) -> Callable[..., None]:
     """A folder with one SentencePiece model."""
 
     def write(folder: Path, **config: Any) -> None:
@@ -72,7 +72,7 @@ def with_model(model_type: str, file: str, kind: str = "unigram", name: str = ""
     return write
 
 
-PAD_FIRST = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
+PAD_FIRST: dict[str, Any] = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
 
 
 @dataclass(frozen=True)
