@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from heedful.evaluation import Evaluation, evaluate
     from heedful.families import load_model
     from heedful.generation import GenerationSettings, Hypothesis, generate
-    from heedful.tasks import Classification, TextClassifier, load
+    from heedful.tasks import Classification, Summarizer, TextClassifier, Translator, Written, load
     from heedful.training import Run, train
 
 _HOMES = {
@@ -23,7 +23,10 @@ _HOMES = {
     "GenerationSettings": "heedful.generation",
     "Hypothesis": "heedful.generation",
     "Run": "heedful.training",
+    "Summarizer": "heedful.tasks",
     "TextClassifier": "heedful.tasks",
+    "Translator": "heedful.tasks",
+    "Written": "heedful.tasks",
     "evaluate": "heedful.evaluation",
     "generate": "heedful.generation",
     "load": "heedful.tasks",
@@ -37,7 +40,10 @@ __all__ = [
     "GenerationSettings",
     "Hypothesis",
     "Run",
+    "Summarizer",
     "TextClassifier",
+    "Translator",
+    "Written",
     "evaluate",
     "generate",
     "load",

@@ -175,7 +175,7 @@ def test_answers_stay_side_by_side_with_the_lines_of_a_text(
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     answer = call("predict", model, path, *(["--json"] if as_json else []))
     assert answer.exit_code == 0
-    assert "heedful: 4 blank lines have no text, and so no label" in answer.stderr
+    assert "heedful: 4 blank lines have no text, and so no answer" in answer.stderr
     rows = answer.stdout.splitlines()
     assert len(rows) == len(lines)
     for line, row in zip(lines, rows, strict=True):

@@ -11,11 +11,13 @@ from heedful.cli.options import (
     AllowCode,
     AllowPickle,
     BadRow,
+    Job,
     Json,
     LabelColumn,
     Model,
     PairColumn,
     Revision,
+    TargetColumn,
     TextColumn,
     renamed,
 )
@@ -25,17 +27,20 @@ EXAMPLES = (
     "heedful evaluate runs/demo helpdesk:test",
     "heedful evaluate runs/banking77 test.jsonl.gz --output report",
     "heedful evaluate runs/banking77 test.csv --label-column intent --json > figures.json",
+    "heedful evaluate runs/multi30k_en_de test.en+test.de",
 )
 
 
 def command(
     model: Model,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Labelled data: file, folder, Hub id, or - for standard input.")
+        str,
+        typer.Argument(metavar="DATA", help="Texts with right answers: file, folder, Hub id, or - for standard input."),
     ],
     text_column: TextColumn = None,
     pair_column: PairColumn = None,
     label_column: LabelColumn = None,
+    target_column: TargetColumn = None,
     on_bad_row: BadRow = "error",
     output: Annotated[
         Path | None,
@@ -44,14 +49,15 @@ def command(
     resamples: Annotated[
         int, typer.Option(min=0, max=1_000_000, metavar="N", help="Bootstrap resamples behind the intervals; 0: none.")
     ] = 1000,
+    job: Job = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
     allow_code: AllowCode = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a model on labelled data.
+    """Measure a model on data whose answers are known: labels, translations or summaries.
 
-    Metrics with their 95 % intervals, the classes that went worst, and what was taken for what.
+    Metrics with their 95 % intervals; of a classifier also the classes that went worst, and what was taken for what.
     """
     from heedful.cli.console import report_console
     from heedful.cli.meter import Meter
@@ -60,8 +66,8 @@ def command(
     from heedful.progress import ProgressBar
     from heedful.tasks import load
 
-    task = load(model, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code)
-    columns = renamed(task.card.columns, text_column, pair_column, label_column)
+    task = load(model, task=job, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code)
+    columns = renamed(task.card.columns, text=text_column, pair=pair_column, label=label_column, target=target_column)
     with ProgressBar("evaluating") as bar:
         evaluation = evaluate(
             task, data, columns=columns, on_bad_row=OnBadRow(on_bad_row), resamples=resamples, tally=Meter(bar)

@@ -16,6 +16,15 @@ TextColumn = Annotated[
 ]
 PairColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the second text of a pair.")]
 LabelColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the label.")]
+TargetColumn = Annotated[str | None, typer.Option(metavar="NAME", help="Column with the text that should be written.")]
+Job = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="JOB",
+        help="What a checkpoint of others is to do: classification (as if not given), translation or summarization.",
+    ),
+]
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="Folder of a run or of a checkpoint, or a name of the Hub: owner/name.")
 ]
@@ -33,7 +42,6 @@ BadRow = Annotated[
 ]
 
 
-def renamed(columns: Columns, text: str | None, pair: str | None, label: str | None) -> Columns:
+def renamed(columns: Columns, **given: str | None) -> Columns:
     """``columns`` with the names that were given on the command line."""
-    given = {"text": text, "pair": pair, "label": label}
     return columns.model_copy(update={name: value for name, value in given.items() if value is not None})

@@ -12,6 +12,7 @@ from heedful.cli.options import (
     AllowCode,
     AllowPickle,
     BadRow,
+    Job,
     Json,
     Model,
     PairColumn,
@@ -28,6 +29,7 @@ EXAMPLES = (
     'echo "my order arrived broken" | heedful predict runs/demo',
     "heedful predict runs/demo messages.txt > answers.tsv",
     "heedful predict runs/demo messages.csv --text-column body --json | head -3",
+    "heedful predict runs/multi30k_en_de sentences.txt > translations.txt",
 )
 STANDARD_INPUT = "-"
 SCREENFUL, BULK = 32, 4096
@@ -48,6 +50,7 @@ def command(
     pair_column: PairColumn = None,
     on_bad_row: BadRow = "error",
     top: Annotated[int, typer.Option(min=1, metavar="N", help="Labels to give for each text, with --json.")] = 5,
+    job: Job = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
     allow_code: AllowCode = None,
@@ -63,8 +66,8 @@ def command(
     from heedful.progress import ProgressBar
     from heedful.tasks import load
 
-    task = load(model, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code)
-    columns = renamed(task.card.columns, text_column, pair_column, None)
+    task = load(model, task=job, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code)
+    columns = renamed(task.card.columns, text=text_column, pair=pair_column)
     reader = read_examples(data, columns, label_kind=LabelKind.NONE, on_bad_row=OnBadRow(on_bad_row))
     cut = windowed = blank = 0
     with ProgressBar("predicting", shown=not sys.stdout.isatty()) as bar:
@@ -78,7 +81,7 @@ def command(
             typer.echo(_as_json(answer, top) if as_json else _as_text(example.text, answer))
         notes = [*reader.bad_rows.notes]
         if blank:
-            notes.append(f"{blank:,} blank lines have no text, and so no label")
+            notes.append(f"{blank:,} blank lines have no text, and so no answer")
         if cut:
             notes.append(f"{cut:,} texts were cut to {task.card.max_length} tokens")
         if windowed:

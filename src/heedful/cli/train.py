@@ -16,6 +16,7 @@ EXAMPLES = (
     "heedful train helpdesk",
     "heedful train helpdesk training.epochs=3 output=runs/short",
     "heedful train banking77 data.train=train.jsonl.gz data.test=test.jsonl.gz",
+    "heedful train multi30k_en_de data.train=train.en+train.de data.validation=val.en+val.de",
     "heedful train my-recipe.yaml seed=2 overwrite=true",
 )
 
@@ -30,7 +31,7 @@ def command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a model as a recipe says.
+    """Train a model as a recipe says: to classify, to translate or to summarize.
 
     The best state, the tables and the pictures of its evaluation are kept in the recipe's output folder. Ctrl-C
     stops after the current step and keeps the last state.

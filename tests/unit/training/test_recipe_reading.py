@@ -260,6 +260,12 @@ def test_the_form_of_the_task_is_told_by_its_job() -> None:
         assert read_recipe(yaml.safe_load(dump_recipe(recipe))) == recipe
 
 
+def test_how_answers_are_searched_for_is_written_down_as_it_was_given() -> None:
+    """What a recipe leaves out of it is what a checkpoint says; written down, it has to stay out."""
+    recipe = read_recipe(GOOD, {"task.job": "translation", "task.generation": {"num_beams": 2}})
+    assert yaml.safe_load(dump_recipe(recipe))["task"]["generation"] == {"num_beams": 2}
+
+
 @pytest.mark.parametrize(
     ("job", "fault"),
     [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from heedful.data import Columns, LabelKind
 from heedful.generation import GenerationSettings
@@ -43,6 +43,11 @@ class TextToTextSettings(Settings):
         500, gt=0, le=100_000, description="texts that are written, greedily, at each evaluation during training"
     )
     objective: ObjectiveSettings = ObjectiveSettings()
+
+    @field_serializer("generation")
+    def _as_given(self, generation: GenerationSettings) -> dict[str, Any]:
+        """What is not given is the checkpoint's own: a recipe that is written down must not give it either."""
+        return generation.model_dump(mode="json", exclude_unset=True)
 
     @property
     def label_kind(self) -> LabelKind:
