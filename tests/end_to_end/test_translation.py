@@ -55,6 +55,12 @@ def test_each_line_is_answered_by_its_translation(call: Call, translator: Path) 
     assert "2 texts" in answer.stderr
 
 
+def test_a_blank_line_stays_blank(call: Call, translator: Path) -> None:
+    answer = call("predict", translator, text="dog red blue\n\ncat green bird\n")
+    assert answer.stdout == "hund rot blau\n\nkatze grün vogel\n"
+    assert "1 blank lines have no text, and so no answer" in answer.stderr
+
+
 def test_json_tells_how_sure_and_whether_it_is_complete(call: Call, translator: Path) -> None:
     (line,) = call("predict", translator, "--json", text="dog red blue\n").stdout.splitlines()
     record = json.loads(line)

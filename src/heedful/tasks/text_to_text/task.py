@@ -118,20 +118,21 @@ class TextToText(Task[TextToTextBatch]):
             yield from zip(chunk, self.write(chunk, tally=tally), strict=True)
 
     def write(self, examples: Sequence[Example], *, tally: Tally | None = None, **changes: Any) -> list[Written]:
-        """Answer examples; targets they carry are not looked at.
+        """Answer examples, a blank line by an empty text; targets they carry are not looked at.
 
         Args:
             changes: of the card's generation settings, for these texts.
         """
         settings = self.card.generation.model_copy(update=changes)
         sources = self._sources(examples)
-        order = sorted(range(len(sources)), key=lambda number: -len(sources[number][0].ids))
+        asked = [number for number, example in enumerate(examples) if example.text]
+        order = sorted(asked, key=lambda number: -len(sources[number][0].ids))
         requests = [Request(number, tuple(sources[number][0].ids), (self._start,), settings) for number in order]
         self.network.eval()
         engine: SlotEngine[int] = SlotEngine(
             self.model, num_slots=min(NUM_SLOTS, max(len(requests), 1)), num_beams=settings.num_beams
         )
-        answers: dict[int, Written] = {}
+        answers = {number: Written("", 0.0) for number, example in enumerate(examples) if not example.text}
         for number, hypotheses in engine.run(requests):
             answers[number] = self._answer(hypotheses, sources[number][1])
             if tally is not None:
