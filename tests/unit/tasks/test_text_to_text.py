@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,16 +81,14 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def recipe(folder: Path, *, job: str = "translation", rows: Any = None, **sections: Any) -> dict[str, Any]:
-    from json import dumps
-
     file = folder / "pairs.jsonl"
-    file.write_text("".join(dumps(row) + "\n" for row in (pairs() if rows is None else rows)), encoding="utf-8")
+    file.write_text("".join(json.dumps(row) + "\n" for row in (pairs() if rows is None else rows)), encoding="utf-8")
     return {
-        "task": {"job": job, "max_length": 32, "max_target_length": 24, "validation_texts": 10},
+        "task": {"job": job, "max_length": 32, "max_target_length": 24, "generation": {"num_beams": 2}},
         "data": {"train": str(file), "validation": str(file)},
         "tokenizer": TOKENIZER,
-        "model": MODEL,
-        "training": {"epochs": 60, "learning_rate": 0.01, "tokens_per_batch": 400, "threads": 1, "log_every": 1},
+        "model": {**MODEL, "dropout": 0.0},
+        "training": {"epochs": 90, "evaluate_every": 45, "learning_rate": 0.005, "tokens_per_batch": 400, "threads": 1},
         "output": str(folder / "run"),
         **sections,
     }
@@ -101,6 +100,8 @@ def recipe(folder: Path, *, job: str = "translation", rows: Any = None, **sectio
 def test_a_batch_holds_the_pairs_in_order(untrained: Callable[..., TextToText]) -> None:
     task, some = untrained(), examples(7)
     batch = task.collate(some)
+    with ExampleStore(some) as store:
+        lengths = task.lengths(store)
     sources = task.tokenizer.encode_batch([example.text for example in some])
     targets = task.tokenizer.encode_batch([example.target or "" for example in some])
     start, end = task.tokenizer.special.bos, task.tokenizer.special.eos
@@ -113,12 +114,8 @@ def test_a_batch_holds_the_pairs_in_order(untrained: Callable[..., TextToText]) 
         assert batch.decoder_ids[row, :length].tolist() == [start, *words], "the decoder reads what stands before"
         assert batch.hideable[row][batch.mask[row]].tolist() == [not special for special in source.special]
     assert batch.num_targets == int((batch.targets != IGNORED).sum())
-    assert batch.num_tokens == int(batch.mask.sum()) + batch.num_targets == int(task.lengths(store_of(some)).sum())
+    assert batch.num_tokens == int(batch.mask.sum()) + batch.num_targets == int(lengths.sum())
     assert batch.num_cells == batch.ids.numel() + batch.targets.numel()
-
-
-def store_of(some: list[Example]) -> ExampleStore:
-    return ExampleStore(some)
 
 
 def test_the_loss_is_not_changed_by_what_stands_beside_a_pair(untrained: Callable[..., TextToText]) -> None:
@@ -132,7 +129,7 @@ def test_a_long_target_is_cut_and_keeps_its_end(untrained: Callable[..., TextToT
     batch = task.collate([Example("one", None, (), 1, target="eins zwei drei vier " * 10)])
     assert batch.targets.shape == (1, 8)
     assert batch.targets[0, -1] == task.tokenizer.special.eos
-    assert int((batch.targets == task.tokenizer.special.eos).sum()) == 1
+    assert batch.targets.flatten().tolist().count(task.tokenizer.special.eos or -1) == 1
 
 
 def test_a_long_source_is_cut_and_said(untrained: Callable[..., TextToText]) -> None:
@@ -177,7 +174,7 @@ def test_token_dropout_hides_text_in_training_only(untrained: Callable[..., Text
     seen.clear()
     task.network.train()
     task.loss(batch)
-    hidden = seen[0] == task.tokenizer.special.mask
+    hidden = seen[0].eq(task.tokenizer.special.mask or -1)
     assert hidden.any()
     assert not (hidden & ~batch.hideable).any()
     assert torch.equal(seen[0][~hidden], batch.ids[~hidden])
@@ -251,7 +248,7 @@ def test_a_saved_run_answers_the_same(run: Run, tmp_path: Path) -> None:
     assert isinstance(loaded, TextToText)
     assert type(loaded) is type(run.task)
     assert loaded.card == run.task.card
-    assert loaded.predict(texts) == run.task.predict(texts)  # type: ignore[union-attr]
+    assert loaded.predict(texts) == run.task.predict(texts)
     loaded.save(tmp_path / "copy")
     assert heedful.load(tmp_path / "copy").predict(texts) == loaded.predict(texts)
     assert not (tmp_path / "copy" / Side.TARGET.file).exists(), "one vocabulary serves both sides"
