@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import torch
 from pydantic import BeforeValidator
@@ -31,7 +31,8 @@ from heedful.tasks.text_to_text import (
     text_to_text_job,
 )
 
-AnyTask = TextClassifier | Translator | Summarizer
+AnyTask: TypeAlias = Any
+"""A TextClassifier, Translator or Summarizer: a union would have to be narrowed by everybody who knows which."""
 
 
 @dataclass(frozen=True)

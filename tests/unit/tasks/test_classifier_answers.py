@@ -34,12 +34,13 @@ def with_card(classifier: TextClassifier, **changes: object) -> TextClassifier:
 
 @pytest.fixture
 def classifier(run: Run) -> TextClassifier:
-    return heedful.load(run.folder)
+    loaded: TextClassifier = heedful.load(run.folder)
+    return loaded
 
 
 @pytest.fixture(scope="session")
 def precise(run: Run) -> TextClassifier:
-    classifier = heedful.load(run.folder)
+    classifier: TextClassifier = heedful.load(run.folder)
     classifier.network.double()
     return classifier
 
@@ -203,7 +204,7 @@ def test_an_empty_text_is_refused_by_its_number(run: Run, text: str) -> None:
 @pytest.mark.parametrize("entry", [None, 3, b"bytes", ["one"], ("a", "b", "c"), ("a", None)])
 def test_what_is_no_text_is_refused_by_its_number(run: Run, entry: object) -> None:
     with pytest.raises(RequestError, match=r"text 1 is .*, neither a text nor a pair of texts"):
-        run.task.predict([entry])  # type: ignore[arg-type]
+        run.task.predict([entry])
 
 
 def test_a_single_text_is_refused(run: Run) -> None:

@@ -119,7 +119,7 @@ def test_pairs_are_read_as_the_reference_reads_them(checkpoint: Callable[..., Pa
     pair = classifier.score([Example("my card", "rain today", (), 1)]).logits
     assert np.abs(pair - wanted.numpy()).max() <= 1e-9
     with pytest.raises(UnsupportedError, match="row 2 is one text"):
-        classifier.predict([("my card", "rain"), "alone"])  # type: ignore[arg-type]
+        classifier.predict([("my card", "rain"), "alone"])
 
 
 def test_an_adapter_of_peft_is_merged_head_and_all(

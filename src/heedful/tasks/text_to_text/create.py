@@ -11,7 +11,7 @@ from heedful.families import read_pretrained
 from heedful.model import Transformer, UniformSpec, build
 from heedful.tasks.model_source import CheckpointSource, ModelSource, SpecSource
 from heedful.tasks.text_to_text.load import load_text_to_text, text_to_text_of
-from heedful.tasks.text_to_text.settings import TextToTextCard, TextToTextSettings
+from heedful.tasks.text_to_text.settings import PAPER_SEARCH, TextToTextCard, TextToTextSettings
 from heedful.tasks.text_to_text.task import TextToText
 from heedful.text import Tokenizer, TokenizerSettings
 
@@ -46,12 +46,8 @@ def create_text_to_text(kind: type[T]) -> Callable[..., T]:
             task = _from_nothing(kind, settings, tokenizer or TokenizerSettings(), source, store, seed)
         limit = settings.max_target_length
         _check_length(task, max(settings.max_length, limit))
-        generation = task.card.generation.model_copy(
-            update={
-                **settings.generation.model_dump(exclude_unset=True),
-                "max_new_tokens": min(settings.generation.max_new_tokens, limit),
-            }
-        )
+        generation = task.card.generation.model_copy(update=settings.generation.model_dump(exclude_unset=True))
+        generation = generation.model_copy(update={"max_new_tokens": min(generation.max_new_tokens, limit)})
         task.card = task.card.model_copy(
             update={
                 "columns": columns,
@@ -110,9 +106,7 @@ def _from_nothing(
             remedy="Give tokenizer.vocabulary_size and model.spec.vocabulary_size the same number.",
         )
     special = trained.special
-    generation = settings.generation.model_copy(
-        update={"eos_token_id": (special.eos,), "decoder_start_token_id": special.bos}
-    )
+    generation = PAPER_SEARCH.model_copy(update={"eos_token_id": (special.eos,), "decoder_start_token_id": special.bos})
     card = TextToTextCard(
         job=kind.job,
         max_length=settings.max_length,

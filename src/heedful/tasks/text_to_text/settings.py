@@ -36,7 +36,10 @@ class TextToTextSettings(Settings):
 
     max_length: int = Field(256, ge=8, le=8192, description="tokens of a source text")
     max_target_length: int = Field(256, ge=8, le=8192, description="tokens of a text to be written")
-    generation: GenerationSettings = Field(PAPER_SEARCH, description="how answers are searched for")
+    generation: GenerationSettings = Field(
+        GenerationSettings(),
+        description="how answers are searched for; what is not given is the paper's way, or the checkpoint's own",
+    )
     source_language: str | None = Field(None, max_length=40, description="of the texts, for a model of several")
     target_language: str | None = Field(None, max_length=40, description="to be written, by a model of several")
     validation_texts: int = Field(
