@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 from tests.parity.families.reference import in_float64, make
 from tests.parity.foreign_tokenizers import (
     byte_bpe_folder,
@@ -26,7 +27,7 @@ from tests.parity.foreign_tokenizers import (
 import heedful
 from heedful.data import Example
 from heedful.errors import CheckpointError, RequestError
-from heedful.tasks import TextToText
+from heedful.tasks import TextToText, convert
 from heedful.text import Side, Tokenizer
 
 FAIRSEQ_FILE = "sentencepiece.bpe.model"
@@ -252,6 +253,20 @@ def test_a_saved_checkpoint_answers_the_same(
     again = heedful.load(tmp_path / "saved")
     assert again.predict(TEXTS) == task.predict(TEXTS)
     assert (tmp_path / "saved" / Side.TARGET.file).exists() == name.startswith("marian")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_saved_checkpoint_goes_out_as_it_came(
+    name: str, checkpoints: Callable[[str], Checkpoint], tmp_path: Path
+) -> None:
+    folder = checkpoints(name).folder
+    loaded(name, folder).save(tmp_path / "ours")
+    convert(tmp_path / "ours", tmp_path / "out", to="huggingface")
+    written = load_file(tmp_path / "out" / "model.safetensors")
+    original = load_file(folder / "model.safetensors")
+    assert written
+    assert all(torch.equal(original[key], tensor) for key, tensor in written.items())
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["architectures"] == [CASES[name].architecture]
 
 
 @pytest.mark.parametrize("name", ["marian, several languages", "mbart50", "m2m_100"])

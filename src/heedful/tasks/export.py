@@ -14,7 +14,7 @@ from heedful.errors import CheckpointError, UnsupportedError
 from heedful.families import FAMILIES, ConfigReader, Family, read_pretrained, to_upstream
 from heedful.model import TransformerSpec
 from heedful.settings import parse
-from heedful.tasks.classification import ClassifierCard
+from heedful.tasks.classification import ClassifierCard, TextClassifier
 from heedful.tasks.model_files import (
     TOKENIZER_CONFIG,
     TOKENIZER_FILES,
@@ -69,8 +69,12 @@ def export(folder: Path, staging: Path, options: ConversionOptions) -> tuple[str
 
 
 def _read_card(folder: Path) -> ClassifierCard | None:
+    """The card of a classifier; a model that writes goes out as what it is, without one."""
     file = folder / TASK_FILE
-    return parse(ClassifierCard, read_json(file), name=str(file), error=CheckpointError) if file.is_file() else None
+    card = read_json(file) if file.is_file() else {}
+    if card.get("job") != TextClassifier.job:
+        return None
+    return parse(ClassifierCard, card, name=str(file), error=CheckpointError)
 
 
 def _origin(folder: Path, config: Mapping[str, Any], card: ClassifierCard | None) -> tuple[Family, dict[str, Any]]:
