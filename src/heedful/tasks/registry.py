@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import torch
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationError
+from pydantic_core import InitErrorDetails
 
 from heedful.checkpoint import CONFIG_FILE, TASK_FILE, locate, read_json
 from heedful.errors import CheckpointError, RequestError
@@ -70,7 +71,9 @@ def _parse(section: Any) -> Any:
         return section
     if isinstance(section, Mapping) and "job" in section and section["job"] not in tuple(JOBS):
         job = section["job"]
-        raise ValueError(f"job {job!r:.80} is not known; {nearest(str(job)[:40], JOBS)}")
+        fault = ValueError(f"{job!r:.80} is not known; {nearest(str(job)[:40], JOBS)}")
+        error = InitErrorDetails(type="value_error", loc=("job",), input=job, ctx={"error": fault})
+        raise ValidationError.from_exception_data("task", [error])
     return task_form_of(section).model_validate(section)
 
 

@@ -269,12 +269,12 @@ def test_how_answers_are_searched_for_is_written_down_as_it_was_given() -> None:
 @pytest.mark.parametrize(
     ("job", "fault"),
     [
-        ("translate", "task: job 'translate' is not known; did you mean translation?"),
-        ("sumarization", "task: job 'sumarization' is not known; did you mean summarization?"),
-        ("x", "task: job 'x' is not known; known: classification, summarization, translation"),
-        (3, "task: job 3 is not known; known: classification, summarization, translation"),
-        (["translation"], "task: job ['translation'] is not known; did you mean translation?"),
-        (None, "task: job None is not known; known: classification, summarization, translation"),
+        ("translate", "task.job: 'translate' is not known; did you mean translation?"),
+        ("sumarization", "task.job: 'sumarization' is not known; did you mean summarization?"),
+        ("x", "task.job: 'x' is not known; known: classification, summarization, translation"),
+        (3, "task.job: 3 is not known; known: classification, summarization, translation"),
+        (["translation"], "task.job: ['translation'] is not known; did you mean translation?"),
+        (None, "task.job: None is not known; known: classification, summarization, translation"),
     ],
 )
 def test_an_unknown_job_is_refused_with_the_nearest(job: object, fault: str) -> None:
