@@ -12,6 +12,7 @@ __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
     from heedful.evaluation import Evaluation, evaluate
+    from heedful.explanation import Explanation, explain
     from heedful.families import load_model
     from heedful.generation import GenerationSettings, Hypothesis, generate
     from heedful.tasks import Classification, Summarizer, TextClassifier, Translator, Written, load
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Classification": "heedful.tasks",
     "Evaluation": "heedful.evaluation",
+    "Explanation": "heedful.explanation",
     "GenerationSettings": "heedful.generation",
     "Hypothesis": "heedful.generation",
     "Run": "heedful.training",
@@ -28,6 +30,7 @@ _HOMES = {
     "Translator": "heedful.tasks",
     "Written": "heedful.tasks",
     "evaluate": "heedful.evaluation",
+    "explain": "heedful.explanation",
     "generate": "heedful.generation",
     "load": "heedful.tasks",
     "load_model": "heedful.families",
@@ -37,6 +40,7 @@ _HOMES = {
 __all__ = [
     "Classification",
     "Evaluation",
+    "Explanation",
     "GenerationSettings",
     "Hypothesis",
     "Run",
@@ -45,6 +49,7 @@ __all__ = [
     "Translator",
     "Written",
     "evaluate",
+    "explain",
     "generate",
     "load",
     "load_model",

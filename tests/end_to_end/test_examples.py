@@ -54,7 +54,7 @@ def test_the_recipe_of_the_tutorial_names_the_example(tutorial: dict[str, Any]) 
 def test_the_code_of_the_tutorial_is_that_of_the_example() -> None:
     code = EXAMPLE.read_text(encoding="utf-8")
     shown = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    excerpts = [block for block in shown if "import heedful" not in block]
+    excerpts = [block for block in shown if "heedful." not in block]
     assert len(excerpts) >= 3
     for excerpt in excerpts:
         assert excerpt in code
@@ -72,6 +72,14 @@ def test_the_hybrid_comes_back_and_answers_the_same(hybrid: Run, call: Callable[
     hybrid.task.save(tmp_path / "saved")
     loaded = heedful.load(tmp_path / "saved", allow_code=EXAMPLE)
     assert loaded.predict(texts) == hybrid.task.predict(texts)
+
+
+def test_the_hybrid_can_be_explained(hybrid: Run) -> None:
+    text = "i was charged twice this month"
+    explanation = heedful.explain(hybrid.task, text)
+    assert explanation.words == tuple(text.split())
+    assert explanation.label == hybrid.task.predict([text])[0].label
+    assert max(explanation.scores) > 0
 
 
 def test_the_hybrid_answers_at_the_command_line(hybrid: Run, call: Call) -> None:
