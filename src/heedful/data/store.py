@@ -63,6 +63,11 @@ class ExampleStore:
         """The examples at ``indices``, in that order."""
         return [self[int(index)] for index in indices]
 
+    def chunks(self, size: int) -> Iterator[list[Example]]:
+        """All examples in turn, at most ``size`` of them at a time."""
+        for start in range(0, len(self), size):
+            yield self.take(range(start, min(start + size, len(self))))
+
     def texts(self, max_characters: int = 50_000_000) -> Iterator[str]:
         """Everything that is read or written, to train a tokenizer on: texts, their pairs and targets.
 

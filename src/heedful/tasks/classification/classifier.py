@@ -33,9 +33,10 @@ from heedful.tasks.classification.card import model_card
 from heedful.tasks.classification.judging import best_temperature, judge, metrics_of
 from heedful.tasks.classification.losses import IGNORED, mixed_cross_entropy
 from heedful.tasks.classification.network import ClassificationNetwork
-from heedful.tasks.classification.reading import naming, targets_of, windows_of
+from heedful.tasks.classification.reading import targets_of, windows_of
 from heedful.tasks.classification.settings import ClassifierCard, ObjectiveSettings
 from heedful.tasks.own_module import ModuleSpec, TextEncoder
+from heedful.tasks.refusals import naming
 from heedful.text import FittedText, Side, Tokenizer
 
 PREDICTION_TOKENS = 1024
@@ -176,7 +177,7 @@ class TextClassifier(Task[ClassificationBatch]):
         """Refuse labels that are not known, texts that are too long, and data where all is out of scope."""
         in_scope = False
         with naming(name):
-            for chunk in _chunks(store):
+            for chunk in store.chunks(STREAM_CHUNK):
                 self._windows(chunk)
                 in_scope |= bool((self.targets(chunk) != IGNORED).any())
             if not in_scope:
@@ -191,7 +192,7 @@ class TextClassifier(Task[ClassificationBatch]):
         """Tokens of each example as the network sees it, over all its windows, int32 (N,)."""
         sizes = [
             sum(len(window.ids) for window in fitted.windows)
-            for chunk in _chunks(store)
+            for chunk in store.chunks(STREAM_CHUNK)
             for fitted in self._windows(chunk, seed=seed)
         ]
         return np.array(sizes, dtype=np.int32)
@@ -294,7 +295,7 @@ class TextClassifier(Task[ClassificationBatch]):
         tally.total = len(store)
         if not tally.total:
             raise DataError("there is no example to evaluate", remedy="Give at least one labelled example.")
-        for chunk in _chunks(store):
+        for chunk in store.chunks(STREAM_CHUNK):
             targets.append(self.targets(chunk))
             parts.append(self.score(chunk, tally=tally))
         cut = sum(int((part.cut_tokens > 0).sum()) for part in parts)
@@ -331,8 +332,3 @@ class TextClassifier(Task[ClassificationBatch]):
         if self.origin is not None:
             config["origin"] = self.origin
         return config
-
-
-def _chunks(store: ExampleStore) -> Iterator[list[Example]]:
-    for start in range(0, len(store), STREAM_CHUNK):
-        yield store.take(range(start, min(start + STREAM_CHUNK, len(store))))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heedful.data import Example, LabelKind
-from heedful.errors import DataError, RequestError, UnsupportedError
+from heedful.errors import DataError, UnsupportedError
 from heedful.settings import nearest
 from heedful.tasks.classification.losses import IGNORED
 from heedful.tasks.classification.settings import ClassifierCard
+from heedful.tasks.refusals import naming
 from heedful.text import FittedText, LongInput, Tokenizer, fit
 
 
@@ -78,12 +78,3 @@ def targets_of(examples: Sequence[Example], card: ClassifierCard) -> NDArray[np.
             targets[row, [index[label] for label in example.labels]] = 1
         return targets
     return np.array([index.get(example.labels[0], IGNORED) for example in examples], dtype=np.int64)
-
-
-@contextmanager
-def naming(place: str) -> Iterator[None]:
-    """Name the place in the message of a refusal inside the block."""
-    try:
-        yield
-    except RequestError as error:
-        raise type(error)(f"{place}: {error.message}", remedy=error.remedy) from None

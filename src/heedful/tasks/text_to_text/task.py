@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,6 +21,7 @@ from heedful.generation import Hypothesis, Request, SlotEngine
 from heedful.metrics import TextStatistics, bootstrap
 from heedful.model import Transformer
 from heedful.tasks.base import Assessment, Tally, Task
+from heedful.tasks.refusals import naming
 from heedful.tasks.text_to_text.batch import TextToTextBatch, make_batch
 from heedful.tasks.text_to_text.languages import read_language, with_languages
 from heedful.tasks.text_to_text.losses import smoothed_cross_entropy
@@ -153,7 +153,7 @@ class TextToText(Task[TextToTextBatch]):
         encodings = self.tokenizer.encode_batch(texts, language=language, **self._cuts(examples, seed, 0))
         fitted = []
         for example, encoding in zip(examples, encodings, strict=True):
-            with _naming(example.place):
+            with naming(example.place):
                 parts = fit(encoding, self.card.max_length, LongInput.TRUNCATE)
             fitted.append((parts.windows[0], parts.cut_tokens))
         return fitted
@@ -192,7 +192,7 @@ class TextToText(Task[TextToTextBatch]):
 
     def check(self, store: ExampleStore, *, name: str) -> None:
         """Refuse data without targets."""
-        with _naming(name):
+        with naming(name):
             if not len(store):
                 raise DataError("there is no example to learn from or to judge by")
             for example in islice(store, 1):
@@ -207,7 +207,7 @@ class TextToText(Task[TextToTextBatch]):
     def lengths(self, store: ExampleStore, *, seed: int | None = None) -> NDArray[np.int32]:
         """Tokens of source and target together, int32 (N,)."""
         sizes = []
-        for chunk in _chunks(store):
+        for chunk in store.chunks(STREAM_CHUNK):
             sources, targets = self._sources(chunk, seed=seed), self._targets(chunk, seed=seed)
             sizes += [len(source.ids) + len(target) for (source, _), target in zip(sources, targets, strict=True)]
         return np.array(sizes, dtype=np.int32)
@@ -307,17 +307,3 @@ def _notes(answers: Sequence[Written], card: TextToTextCard) -> tuple[str, ...]:
     if unfinished:
         notes.append(f"{unfinished:,} answers were ended at {card.generation.max_new_tokens} tokens")
     return tuple(notes)
-
-
-@contextmanager
-def _naming(place: str) -> Iterator[None]:
-    """Name the place in the message of a refusal inside the block."""
-    try:
-        yield
-    except RequestError as error:
-        raise type(error)(f"{place}: {error.message}", remedy=error.remedy) from None
-
-
-def _chunks(store: ExampleStore) -> Iterator[list[Example]]:
-    for start in range(0, len(store), STREAM_CHUNK):
-        yield store.take(range(start, min(start + STREAM_CHUNK, len(store))))
