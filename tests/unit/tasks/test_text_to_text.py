@@ -325,5 +325,5 @@ def test_a_model_that_cannot_write_is_refused(model: dict[str, Any], message: st
 def test_a_section_of_another_job_is_told_by_its_own_fields(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"task\.labels"):
         train(recipe(tmp_path, task={"job": "translation", "labels": "multi"}))
-    with pytest.raises(RecipeError, match="task.job: 'translate' is not known"):
+    with pytest.raises(RecipeError, match=r"task\.job: 'translate' is not known"):
         train(recipe(tmp_path, task={"job": "translate"}))
