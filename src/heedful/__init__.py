@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from heedful.explanation import Explanation, explain
     from heedful.families import load_model
     from heedful.generation import GenerationSettings, Hypothesis, generate
-    from heedful.tasks import Classification, Summarizer, TextClassifier, Translator, Written, load
+    from heedful.tasks import Classification, Summarizer, TextAnswer, TextClassifier, Translator, load
     from heedful.training import Run, train
 
 _HOMES = {
@@ -28,7 +28,7 @@ _HOMES = {
     "Summarizer": "heedful.tasks",
     "TextClassifier": "heedful.tasks",
     "Translator": "heedful.tasks",
-    "Written": "heedful.tasks",
+    "TextAnswer": "heedful.tasks",
     "evaluate": "heedful.evaluation",
     "explain": "heedful.explanation",
     "generate": "heedful.generation",
@@ -45,9 +45,9 @@ __all__ = [
     "Hypothesis",
     "Run",
     "Summarizer",
+    "TextAnswer",
     "TextClassifier",
     "Translator",
-    "Written",
     "evaluate",
     "explain",
     "generate",

@@ -22,7 +22,7 @@ from heedful.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from heedful.tasks import Classification, Written
+    from heedful.tasks import Classification, TextAnswer
 
 NAME = "predict"
 EXAMPLES = (
@@ -97,12 +97,12 @@ def _read_ahead(data: str) -> int:
     return SCREENFUL if sys.stdout.isatty() else BULK
 
 
-def _as_json(answer: Classification | Written, top: int) -> str:
+def _as_json(answer: Classification | TextAnswer, top: int) -> str:
     from dataclasses import asdict
 
-    from heedful.tasks import Written
+    from heedful.tasks import TextAnswer
 
-    if isinstance(answer, Written):
+    if isinstance(answer, TextAnswer):
         return json.dumps(asdict(answer), ensure_ascii=False)
     record = {
         "label": answer.label,
@@ -115,11 +115,11 @@ def _as_json(answer: Classification | Written, top: int) -> str:
     return json.dumps(record, ensure_ascii=False)
 
 
-def _as_text(text: str, answer: Classification | Written) -> str:
+def _as_text(text: str, answer: Classification | TextAnswer) -> str:
     from heedful.evaluation.lettering import printable
-    from heedful.tasks import Written
+    from heedful.tasks import TextAnswer
 
-    if isinstance(answer, Written):
+    if isinstance(answer, TextAnswer):
         return " ".join(printable(answer.text).split())
     # A stranger's text must neither steer the terminal nor break the line.
     shown = ",".join(map(printable, answer.labels)) or "-"

@@ -19,10 +19,10 @@ from heedful.tasks.registry import JOBS, AnyTask, Job, TaskSettings, load, task_
 from heedful.tasks.text_to_text import (
     SummarizationSettings,
     Summarizer,
+    TextAnswer,
     TextToText,
     TranslationSettings,
     Translator,
-    Written,
 )
 
 __all__ = [
@@ -47,12 +47,12 @@ __all__ = [
     "Target",
     "Task",
     "TaskSettings",
+    "TextAnswer",
     "TextClassifier",
     "TextEncoder",
     "TextToText",
     "TranslationSettings",
     "Translator",
-    "Written",
     "convert",
     "create_classifier",
     "form_of",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from heedful.tasks.text_to_text.answer import TextAnswer
 from heedful.tasks.text_to_text.create import text_to_text_job
 from heedful.tasks.text_to_text.jobs import Summarizer, Translator
 from heedful.tasks.text_to_text.settings import SummarizationSettings, TextToTextCard, TranslationSettings
-from heedful.tasks.text_to_text.task import TextToText, Written
+from heedful.tasks.text_to_text.task import TextToText
 
 __all__ = [
     "SummarizationSettings",
     "Summarizer",
+    "TextAnswer",
     "TextToText",
     "TextToTextCard",
     "TranslationSettings",
     "Translator",
-    "Written",
     "text_to_text_job",
 ]

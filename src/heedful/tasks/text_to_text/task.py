@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from heedful.metrics import TextStatistics, bootstrap
 from heedful.model import Transformer
 from heedful.tasks.base import Assessment, Tally, Task
 from heedful.tasks.refusals import naming
+from heedful.tasks.text_to_text.answer import TextAnswer
 from heedful.tasks.text_to_text.batch import TextToTextBatch, make_batch
 from heedful.tasks.text_to_text.languages import read_language, with_languages
 from heedful.tasks.text_to_text.losses import smoothed_cross_entropy
@@ -33,21 +33,6 @@ STREAM_CHUNK = 1024
 NUM_SLOTS = 24
 TARGET_SEED = 1 << 31
 """Sets what is random in cutting a target apart from what is in cutting its source."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The answer for one text."""
-
-    text: str
-    score: float
-    """Sum of the tokens' log-probabilities, normalised by length; ≤ 0, and 0 for certainty."""
-    cut_tokens: int = 0
-    """Tokens of the source that the network did not see."""
-    is_complete: bool = True
-    """False where the longest length allowed ended the text."""
-    alternatives: tuple[str, ...] = ()
-    """The next best texts, where several were asked for."""
 
 
 class TextToText(Task[TextToTextBatch]):
@@ -94,7 +79,7 @@ class TextToText(Task[TextToTextBatch]):
 
     # Answers
 
-    def predict(self, texts: Sequence[str]) -> list[Written]:
+    def predict(self, texts: Sequence[str]) -> list[TextAnswer]:
         """Write an answer to each text.
 
         Raises:
@@ -111,13 +96,13 @@ class TextToText(Task[TextToTextBatch]):
 
     def predict_stream(
         self, examples: Iterable[Example], *, look_ahead: int = STREAM_CHUNK, tally: Tally | None = None
-    ) -> Iterator[tuple[Example, Written]]:
+    ) -> Iterator[tuple[Example, TextAnswer]]:
         """Answer a stream in flat memory; answers come in the order of the examples."""
         iterator = iter(examples)
         while chunk := list(islice(iterator, look_ahead)):
             yield from zip(chunk, self.write(chunk, tally=tally), strict=True)
 
-    def write(self, examples: Sequence[Example], *, tally: Tally | None = None, **changes: Any) -> list[Written]:
+    def write(self, examples: Sequence[Example], *, tally: Tally | None = None, **changes: Any) -> list[TextAnswer]:
         """Answer examples, a blank line by an empty text; targets they carry are not looked at.
 
         Args:
@@ -132,7 +117,7 @@ class TextToText(Task[TextToTextBatch]):
         engine: SlotEngine[int] = SlotEngine(
             self.model, num_slots=min(NUM_SLOTS, max(len(requests), 1)), num_beams=settings.num_beams
         )
-        answers = {number: Written("", 0.0) for number, example in enumerate(examples) if not example.text}
+        answers = {number: TextAnswer("", 0.0) for number, example in enumerate(examples) if not example.text}
         for number, hypotheses in engine.run(requests):
             answers[number] = self._answer(hypotheses, sources[number][1])
             if tally is not None:
@@ -140,11 +125,11 @@ class TextToText(Task[TextToTextBatch]):
                 tally.add(texts=1, tokens=length, cells=length)
         return [answers[number] for number in range(len(examples))]
 
-    def _answer(self, hypotheses: Sequence[Hypothesis], cut_tokens: int) -> Written:
+    def _answer(self, hypotheses: Sequence[Hypothesis], cut_tokens: int) -> TextAnswer:
         texts = [self.target_tokenizer.decode(hypothesis.tokens).strip() for hypothesis in hypotheses]
         best = hypotheses[0]
         complete = best.tokens[-1] in self.card.generation.eos_token_id
-        return Written(texts[0], best.score, cut_tokens, complete, tuple(texts[1:]))
+        return TextAnswer(texts[0], best.score, cut_tokens, complete, tuple(texts[1:]))
 
     def _sources(self, examples: Sequence[Example], *, seed: int | None = None) -> list[tuple[Encoding, int]]:
         """Sources as the network sees them, and how many tokens were cut from each."""
@@ -300,7 +285,7 @@ class TextToText(Task[TextToTextBatch]):
         return sides if self.target_tokenizer is not self.tokenizer else {Side.SOURCE: self.tokenizer}
 
 
-def _notes(answers: Sequence[Written], card: TextToTextCard) -> tuple[str, ...]:
+def _notes(answers: Sequence[TextAnswer], card: TextToTextCard) -> tuple[str, ...]:
     cut = sum(answer.cut_tokens > 0 for answer in answers)
     unfinished = sum(not answer.is_complete for answer in answers)
     notes = [f"{cut:,} texts were cut to {card.max_length} tokens"] if cut else []
