@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from heedful.nn.dropout import Dropout
+
 
 def pool_mean(hidden: Tensor, mask: Tensor) -> Tensor:
     """Mean over real tokens; zeros for a text without any."""
@@ -50,7 +52,7 @@ class ClassificationHead(nn.Module):
         self.dense = None if dense_activation is None else nn.Linear(d_model, d_model, bias=dense_bias)
         self.activation = dense_activation
         self.norm = nn.Identity() if norm is None else norm
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = nn.Linear(d_model, num_labels, bias=bias)
 
     def forward(self, hidden: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from heedful.nn.dropout import Dropout
 from heedful.nn.positions import LearnedPositions, SinusoidalPositions
 
 
@@ -37,7 +38,7 @@ class Embeddings(nn.Module):
         self.positions = positions
         self.token_types = nn.Embedding(num_token_types, width or d_model) if num_token_types else None
         self.norm = nn.Identity() if norm is None else norm
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.projection = nn.Identity() if width is None else nn.Linear(width, d_model)
 
     def forward(self, tokens: Tensor, positions: Tensor, token_types: Tensor | None = None) -> Tensor:

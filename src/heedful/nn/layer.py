@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from heedful.nn.attention import CrossAttention, SelfAttention
 from heedful.nn.cache import LayerCache
+from heedful.nn.dropout import Dropout
 from heedful.nn.feedforward import FeedForward
 from heedful.nn.masks import AttentionMask
 from heedful.nn.positions import RelativeVectors
@@ -34,7 +35,7 @@ class Residual(nn.Module):
         places = NORM_PLACEMENTS[norm_placement]
         self.norm_before = norm() if "before" in places else nn.Identity()
         self.norm_after = norm() if "after" in places else nn.Identity()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm_sum = norm() if "sum" in places else nn.Identity()
 
     def branch(self, x: Tensor, slot: Callable[[Tensor], Tensor]) -> Tensor:

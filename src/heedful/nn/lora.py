@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from heedful.nn.dropout import Dropout
+
 
 class LoraLinear(nn.Module):
     """y = base(x) + α / R · up(down(dropout(x))), the base frozen (Hu et al. 2021, equation 3).
@@ -32,7 +34,7 @@ class LoraLinear(nn.Module):
         self.base = base.requires_grad_(False)
         self.rank = rank
         self.alpha = alpha
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         like = base.weight
         start = torch.randn(rank, base.in_features, generator=generator).to(like) * base.in_features**-0.5
         self.down = nn.Parameter(start)

@@ -217,6 +217,7 @@ class TextToText(Task[TextToTextBatch]):
             hidden.flatten(0, 1),
             batch.targets.flatten(),
             self.model.logits,
+            parameters=self.model.parameters(),
             vocabulary_size=self.model.spec.vocabulary_size,
             smoothing=self.objective.label_smoothing,
         )
@@ -256,7 +257,8 @@ class TextToText(Task[TextToTextBatch]):
         return Assessment(
             metrics=bootstrap(self.metrics.values(), statistics, resamples=resamples),
             num_examples=len(examples),
-            notes=(*_notes(answers, self.card), *statistics.signatures.values()),
+            notes=(*_notes(answers, self.card), *statistics.notes),
+            statistics=statistics,
         )
 
     @abstractmethod
