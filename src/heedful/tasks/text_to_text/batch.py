@@ -1,4 +1,4 @@
-"""Batches of pairs of texts. B pairs, S tokens of the source, T of the target."""
+"""Batches of pairs of texts. B pairs, S tokens that are read first, T that are written or scored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 IGNORED = -100
-"""The target of padding."""
+"""The target where nothing is to be written."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,13 @@ class TextToTextBatch:
     """Tensors of B pairs."""
 
     ids: Tensor
-    """(B, S) int64."""
+    """(B, S) int64: sources; for a decoder alone, prompts and what is to be written after them, T = S."""
     mask: Tensor
     """(B, S) boolean, True at real tokens."""
     decoder_ids: Tensor
-    """(B, T) int64: the start token and all of the target but its last token."""
+    """(B, T) int64: what a decoder beside an encoder reads; (B, 0) where there is none."""
     targets: Tensor
-    """(B, T) int64, ``IGNORED`` at padding."""
+    """(B, T) int64: what is to be written next; ``IGNORED`` at padding and, for a decoder alone, inside prompts."""
     hideable: Tensor
     """(B, S) boolean, True at tokens that come from the text."""
     num_targets: float
@@ -32,40 +32,35 @@ class TextToTextBatch:
 
 
 def make_batch(
-    sources: Sequence[Sequence[int]],
-    special: Sequence[Sequence[bool]],
+    read: Sequence[Sequence[int]],
+    hideable: Sequence[Sequence[bool]],
+    decoder_read: Sequence[Sequence[int]],
     targets: Sequence[Sequence[int]],
     *,
-    start: int,
     pad: int,
     device: torch.device,
 ) -> TextToTextBatch:
-    """Pad pairs into a batch.
+    """Pad pairs into a batch; the arguments are the rows of its fields of these names.
 
     Args:
-        sources: token ids of each source.
-        special: True at those of its tokens that come from no text.
-        targets: token ids of each target, the end token included.
-        start: what the decoder reads first.
+        hideable: may be shorter than what is read: what is not mentioned is not hideable.
     """
-    rows, width, length = len(sources), max(map(len, sources)), max(map(len, targets))
-    ids = torch.full((rows, width), pad)
-    hideable = torch.zeros(rows, width, dtype=torch.bool)
-    decoder_ids, labels = torch.full((rows, length), pad), torch.full((rows, length), IGNORED)
-    for row, (source, flags, target) in enumerate(zip(sources, special, targets, strict=True)):
-        ids[row, : len(source)] = torch.tensor(source)
-        hideable[row, : len(source)] = ~torch.tensor(flags)
-        decoder_ids[row, : len(target)] = torch.tensor([start, *target[:-1]])
-        labels[row, : len(target)] = torch.tensor(target)
-    mask = torch.arange(width) < torch.tensor([[len(source)] for source in sources])
-    num_targets = sum(map(len, targets))
+    ids, decoder_ids, labels = _padded(read, pad), _padded(decoder_read, pad), _padded(targets, IGNORED)
+    flags = [[*row, *[False] * (ids.shape[1] - len(row))] for row in hideable]
     return TextToTextBatch(
         ids=ids.to(device),
-        mask=mask.to(device),
+        mask=(torch.arange(ids.shape[1]) < torch.tensor([[len(row)] for row in read])).to(device),
         decoder_ids=decoder_ids.to(device),
         targets=labels.to(device),
-        hideable=hideable.to(device),
-        num_targets=float(num_targets),
-        num_tokens=sum(map(len, sources)) + num_targets,
-        num_cells=ids.numel() + labels.numel(),
+        hideable=torch.tensor(flags).to(device),
+        num_targets=float((labels != IGNORED).sum()),
+        num_tokens=sum(map(len, read)) + sum(map(len, decoder_read)),
+        num_cells=ids.numel() + decoder_ids.numel(),
     )
+
+
+def _padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
+    padded = torch.full((len(rows), max(map(len, rows))), fill)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = torch.tensor(row)
+    return padded

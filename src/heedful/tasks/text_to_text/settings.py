@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_serializer
+from pydantic import BeforeValidator, Field, field_serializer, field_validator
 
 from heedful.data import Columns, LabelKind
 from heedful.generation import GenerationSettings
@@ -12,6 +12,40 @@ from heedful.settings import Settings
 
 PAPER_SEARCH = GenerationSettings(num_beams=4, length_penalty=0.6, length_normalization="gnmt", early_stopping="never")
 """Vaswani et al. 2017, section 6.1: beam 4, length penalty 0.6."""
+
+
+TEXT_PLACE = "{text}"
+"""Where the text stands in a prompt."""
+
+
+class PromptSettings(Settings):
+    """What a model without encoder reads before it writes an answer."""
+
+    template: str = Field(max_length=10_000, description="the prompt, with {text} where the text is to stand")
+    chat: bool = Field(False, description="a user says it, as the tokenizer's chat template has it; the model answers")
+
+    @field_validator("template")
+    @classmethod
+    def _has_one_place(cls, value: str) -> str:
+        if value.count(TEXT_PLACE) != 1:
+            raise ValueError(f"should hold {TEXT_PLACE} once, not {value.count(TEXT_PLACE)} times")
+        return value
+
+
+def _written_out(value: object) -> object:
+    if value == "chat":
+        return {"template": TEXT_PLACE, "chat": True}
+    return {"template": value} if isinstance(value, str) else value
+
+
+Prompt = Annotated[PromptSettings, BeforeValidator(_written_out)]
+"""A text alone is a template; ``chat`` stands for the text as what a user says."""
+
+USUAL_PROMPTS = {
+    "translation": PromptSettings(template=TEXT_PLACE + "\nTranslation:\n"),
+    "summarization": PromptSettings(template=TEXT_PLACE + "\nTL;DR:\n"),
+}
+"""By job; that of summaries is of Radford et al. 2019, section 3.6."""
 
 
 class ObjectiveSettings(Settings):
@@ -44,6 +78,9 @@ class TextToTextSettings(Settings):
     target_language: str | None = Field(None, max_length=40, description="to be written, by a model of several")
     validation_texts: int = Field(
         500, gt=0, le=100_000, description="texts that are written, greedily, at each evaluation during training"
+    )
+    prompt: Prompt | None = Field(
+        None, description="for a model without encoder: a text with {text} in it, `chat`, or a section"
     )
     objective: ObjectiveSettings = ObjectiveSettings()
 
@@ -82,6 +119,7 @@ class TextToTextCard(Settings):
     source_language: str | None = Field(None, max_length=40)
     target_language: str | None = Field(None, max_length=40)
     prefix: str = Field("", max_length=1000, description="stands before each source, as T5 wants it")
+    prompt: Prompt | None = Field(None, description="stands around each source, for a model without encoder")
     results: dict[str, dict[str, str]] = Field(
         default_factory=dict,
         description="figures of the model card: data set -> metric -> value with interval",

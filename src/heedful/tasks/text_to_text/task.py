@@ -16,14 +16,15 @@ from torch import Tensor, nn
 from heedful.checkpoint import save_folder
 from heedful.data import Columns, Example, ExampleReader, ExampleStore, LabelKind, OnBadRow, read_examples
 from heedful.errors import DataError, RequestError
-from heedful.generation import Hypothesis, Request, SlotEngine
+from heedful.generation import Hypothesis, SlotEngine
 from heedful.metrics import TextStatistics, bootstrap
 from heedful.model import Transformer
 from heedful.tasks.base import Assessment, Tally, Task
 from heedful.tasks.refusals import naming
 from heedful.tasks.text_to_text.answer import TextAnswer
-from heedful.tasks.text_to_text.batch import TextToTextBatch, make_batch
-from heedful.tasks.text_to_text.languages import read_language, with_languages
+from heedful.tasks.text_to_text.architectures import Architecture, architecture_of
+from heedful.tasks.text_to_text.batch import TextToTextBatch
+from heedful.tasks.text_to_text.languages import with_languages
 from heedful.tasks.text_to_text.losses import smoothed_cross_entropy
 from heedful.tasks.text_to_text.settings import ObjectiveSettings, TextToTextCard
 from heedful.text import Encoding, LongInput, Side, Tokenizer, fit
@@ -64,6 +65,11 @@ class TextToText(Task[TextToTextBatch]):
     def device(self) -> torch.device:
         """Where the network is."""
         return self.model.token_embedding.weight.device
+
+    @property
+    def architecture(self) -> Architecture:
+        """How texts go through the model."""
+        return architecture_of(self.model, self.tokenizer, self.card)
 
     def set_languages(self, *, source: str | None = None, target: str | None = None) -> None:
         """Choose the languages of a model that knows several, such as ``deu_Latn`` of NLLB or ``de`` of T5.
@@ -112,7 +118,8 @@ class TextToText(Task[TextToTextBatch]):
         sources = self._sources(examples)
         asked = [number for number, example in enumerate(examples) if example.text]
         order = sorted(asked, key=lambda number: -len(sources[number][0].ids))
-        requests = [Request(number, tuple(sources[number][0].ids), (self._start,), settings) for number in order]
+        architecture = self.architecture
+        requests = [architecture.request(number, sources[number][0], settings) for number in order]
         self.network.eval()
         engine: SlotEngine[int] = SlotEngine(
             self.model, num_slots=min(NUM_SLOTS, max(len(requests), 1)), num_beams=settings.num_beams
@@ -133,9 +140,8 @@ class TextToText(Task[TextToTextBatch]):
 
     def _sources(self, examples: Sequence[Example], *, seed: int | None = None) -> list[tuple[Encoding, int]]:
         """Sources as the network sees them, and how many tokens were cut from each."""
-        texts = [self.card.prefix + example.text for example in examples]
-        language = read_language(self.card, self.tokenizer)
-        encodings = self.tokenizer.encode_batch(texts, language=language, **self._cuts(examples, seed, 0))
+        texts = [example.text for example in examples]
+        encodings = self.architecture.encode(texts, **self._cuts(examples, seed, 0))
         fitted = []
         for example, encoding in zip(examples, encodings, strict=True):
             with naming(example.place):
@@ -161,12 +167,6 @@ class TextToText(Task[TextToTextBatch]):
             return {}
         seeds = [(seed << 32) + salt + example.row for example in examples]
         return {"dropout": self.objective.subword_dropout, "seeds": seeds}
-
-    @property
-    def _start(self) -> int:
-        start: int | None = self.card.generation.decoder_start_token_id
-        assert start is not None
-        return start
 
     @property
     def _end(self) -> int:
@@ -200,19 +200,11 @@ class TextToText(Task[TextToTextBatch]):
     def collate(self, examples: Sequence[Example], *, seed: int | None = None) -> TextToTextBatch:
         """Make pairs into a batch."""
         sources = [source for source, _ in self._sources(examples, seed=seed)]
-        return make_batch(
-            [source.ids for source in sources],
-            [source.special for source in sources],
-            self._targets(examples, seed=seed),
-            start=self._start,
-            pad=self.tokenizer.special.pad or 0,
-            device=self.device,
-        )
+        return self.architecture.batch(sources, self._targets(examples, seed=seed))
 
     def loss(self, batch: TextToTextBatch) -> Tensor:
         """Sum over target tokens of the cross-entropy."""
-        memory = self.model.encode(self._hide_tokens(batch), batch.mask)
-        hidden = self.model.decode(batch.decoder_ids, memory, batch.mask)
+        hidden = self.architecture.hidden(batch, self._hide_tokens(batch))
         return smoothed_cross_entropy(
             hidden.flatten(0, 1),
             batch.targets.flatten(),
