@@ -28,6 +28,7 @@ EXAMPLES = (
     "heedful evaluate runs/banking77 test.jsonl.gz --output report",
     "heedful evaluate runs/banking77 test.csv --label-column intent --json > figures.json",
     "heedful evaluate runs/multi30k_en_de test.en+test.de",
+    "heedful evaluate runs/large test.en+test.de --against runs/small",
 )
 
 
@@ -37,6 +38,10 @@ def command(
         str,
         typer.Argument(metavar="DATA", help="Texts with right answers: file, folder, Hub id, or - for standard input."),
     ],
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Another model, to be compared with on the same examples."),
+    ] = None,
     text_column: TextColumn = None,
     pair_column: PairColumn = None,
     label_column: LabelColumn = None,
@@ -58,6 +63,7 @@ def command(
     """Measure a model on data whose answers are known: labels, translations or summaries.
 
     Metrics with their 95 % intervals; of a classifier also the classes that went worst, and what was taken for what.
+    Against another model: the differences with their intervals, and how likely chance alone makes them.
     """
     from heedful.cli.console import report_console
     from heedful.cli.meter import Meter
@@ -67,10 +73,17 @@ def command(
     from heedful.tasks import load
 
     task = load(model, task=job, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code)
+    rival = None if against is None else load(against, task=task.job, allow_pickle=allow_pickle, allow_code=allow_code)
     columns = renamed(task.card.columns, text=text_column, pair=pair_column, label=label_column, target=target_column)
     with ProgressBar("evaluating") as bar:
         evaluation = evaluate(
-            task, data, columns=columns, on_bad_row=OnBadRow(on_bad_row), resamples=resamples, tally=Meter(bar)
+            task,
+            data,
+            against=rival,
+            columns=columns,
+            on_bad_row=OnBadRow(on_bad_row),
+            resamples=resamples,
+            tally=Meter(bar),
         )
     if as_json:
         typer.echo(evaluation.to_json(), nl=False)

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from heedful.checkpoint.atomic import replace_files
 from heedful.errors import DataError
+from heedful.evaluation.comparison import Rival
 from heedful.evaluation.lettering import printable
 from heedful.evaluation.plots import save_confusion_matrix
 from heedful.metrics import ClassScores, MetricValue, most_confused, readable
@@ -53,7 +54,8 @@ class Evaluation:
     ``per_class`` has one row a class in the order of the labels, and ``confusion`` is None where an example
     may have several labels or there are no labels. ``extra`` holds numbers that stand outside the task's
     metrics, such as the AUROC of out-of-scope detection; ``notes`` are sentences that the reader must not
-    miss, such as how many texts were cut; ``seconds`` is the time that predicting took.
+    miss, such as how many texts were cut; ``seconds`` is the time that predicting took; ``against`` is the comparison
+    with another model, where one was asked for.
     """
 
     metrics: dict[str, MetricValue]
@@ -63,6 +65,7 @@ class Evaluation:
     confusion: Confusion | None = None
     notes: tuple[str, ...] = ()
     extra: dict[str, float] = field(default_factory=dict)
+    against: Rival | None = None
 
     def to_json(self) -> str:
         """As a JSON document that ``from_json`` reads back."""
@@ -101,6 +104,8 @@ class Evaluation:
 
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = [self._metrics_table()]
+        if self.against:
+            parts.append(self._rival_table(self.against))
         if self.per_class:
             parts.append(self._classes_table())
         if self.confusion and (pairs := most_confused(self.confusion.matrix, ROWS_SHOWN)):
@@ -124,6 +129,23 @@ class Evaluation:
             table.add_row(readable(name), value.number, value.unit, *interval, value.direction)
         for name, number in self.extra.items():
             table.add_row(readable(name), f"{number:.3f}")
+        return table
+
+    def _rival_table(self, rival: Rival) -> Table:
+        table = _table(f"against {printable(rival.name)}, on the same {_counted(self.num_examples, 'example')}")
+        level = next(iter(self.metrics.values())).confidence
+        columns = ("value", "its value", "difference", f"{level:.0%} interval", "p", "p, randomised")
+        table.add_column("metric")
+        for name in columns:
+            table.add_column(name, justify="right", style="bold" if name == "difference" else "")
+        for name, found in rival.metrics.items():
+            value = self.metrics[name]
+            signed = (value.in_unit(number, signed=True) for number in (found.difference, found.low, found.high))
+            difference, *interval = signed
+            chances = (f"{p:.4f}" for p in (found.p_value, rival.randomised[name]))
+            table.add_row(
+                readable(name), value.number, value.in_unit(found.first), difference, " – ".join(interval), *chances
+            )
         return table
 
     def _classes_table(self) -> Table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -62,10 +62,20 @@ class ClassificationStatistics:
         return len(self.sums)
 
     def tally(self, weights: Floats) -> ClassificationTally:
-        sums = weights @ self.sums
+        return self._arrange(weights @ self.sums, self._count(weights))
+
+    def exchanged(self, other: Self, swaps: Floats) -> ClassificationTally:
+        """The sums where ``other``, of the same classes, answered example n of copy r if ``swaps[r, n]`` is 1."""
+        sums = self.sums.sum(axis=0) + swaps @ (other.sums - self.sums)
+        return self._arrange(sums, self._count(1 - swaps) + other._count(swaps))
+
+    def _count(self, weights: Floats) -> Floats:
+        """How often each cell is counted in R copies, (R, 3 x C)."""
         cells = 3 * self.num_classes
-        rows = [np.bincount(self.cells, row[self.examples], cells) for row in weights]
-        true_positives, predicted, support = np.split(np.stack(rows).astype(np.float64), 3, axis=1)
+        return np.stack([np.bincount(self.cells, row[self.examples], cells) for row in weights]).astype(np.float64)
+
+    def _arrange(self, sums: Floats, counts: Floats) -> ClassificationTally:
+        true_positives, predicted, support = np.split(counts, 3, axis=1)
         return ClassificationTally(
             num_examples=self.num_examples,
             exact=sums[:, 0],

@@ -69,19 +69,21 @@ class MetricValue:
     @property
     def number(self) -> str:
         """The value in its unit, as people read it: ``92.1`` (%), ``0.913``."""
-        return self._in_unit(self.value)
+        return self.in_unit(self.value)
 
     @property
     def interval(self) -> str:
         """The interval in the value's unit, ``91.0 – 93.2``; empty where there is none."""
         if self.low is None or self.high is None:
             return ""
-        return f"{self._in_unit(self.low)} – {self._in_unit(self.high)}"
+        return f"{self.in_unit(self.low)} – {self.in_unit(self.high)}"
 
-    def _in_unit(self, number: float) -> str:
+    def in_unit(self, number: float, *, signed: bool = False) -> str:
+        """Any number of this metric, such as a difference, as people read it; with ``+`` where it is ``signed``."""
+        sign = "+" if signed else ""
         if self.unit in ("%", "points"):
-            return f"{number * (100 if self.unit == '%' else 1):.1f}"
-        return f"{number:.3f}"
+            return f"{number * (100 if self.unit == '%' else 1):{sign}.1f}"
+        return f"{number:{sign}.3f}"
 
     def __str__(self) -> str:
         parts = (self.number, self.unit, f"({self.interval})" if self.interval else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,10 @@ class Statistics(Protocol[TallyT_co]):
 
     def tally(self, weights: Floats) -> TallyT_co:
         """The sums over R copies of the data in which example n occurs ``weights[r, n]`` times; (R, N)."""
+        ...
+
+    def exchanged(self, other: Self, swaps: Floats) -> TallyT_co:
+        """The sums over R copies in which ``other`` answers example n where ``swaps[r, n]`` is 1, else this, at 0."""
         ...
 
 

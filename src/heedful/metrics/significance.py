@@ -11,7 +11,6 @@ import numpy as np
 from heedful.errors import DataError, RequestError
 from heedful.metrics.metric import Floats, Metric
 from heedful.metrics.resampling import Statistics, blocks, percentiles, require_confidence, resamples_of
-from heedful.metrics.text import TextStatistics
 
 TallyT = TypeVar("TallyT")
 
@@ -78,8 +77,8 @@ def paired_bootstrap(
 
 def approximate_randomisation(
     metrics: Iterable[Metric[TallyT]],
-    first: TextStatistics[TallyT],
-    second: TextStatistics[TallyT],
+    first: Statistics[TallyT],
+    second: Statistics[TallyT],
     *,
     trials: int = 10_000,
     seed: int = 0,
@@ -95,11 +94,9 @@ def approximate_randomisation(
     """
     _require_comparable(first, second, trials)
     metrics = tuple(metrics)
-    total, gain = (second.sums + first.sums).sum(axis=0), second.sums - first.sums
-    generator = np.random.default_rng(seed)
-    # Where the answers change places, the example's gain changes its sign.
-    gains = ((1.0 - 2.0 * generator.integers(2, size=(rows, len(gain)))) @ gain for rows in blocks(len(gain), trials))
-    found = _differences(metrics, ((first.arrange((total - g) / 2), first.arrange((total + g) / 2)) for g in gains))
+    generator, count = np.random.default_rng(seed), first.num_examples
+    swaps = (generator.integers(2, size=(rows, count)).astype(np.float64) for rows in blocks(count, trials))
+    found = _differences(metrics, ((first.exchanged(second, s), second.exchanged(first, s)) for s in swaps))
     observed = _values(metrics, first, second)
     return {metric.name: _p_value(found[metric.name], after - before) for metric, (before, after) in observed.items()}
 

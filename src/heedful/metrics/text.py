@@ -6,10 +6,10 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from heedful.errors import DataError, RequestError
-from heedful.metrics.metric import Floats
+from heedful.metrics.metric import Floats, readable
 from heedful.settings import nearest
 
 TallyT = TypeVar("TallyT")
@@ -55,6 +55,18 @@ class TextStatistics(ABC, Generic[TallyT]):
     def tally(self, weights: Floats) -> TallyT:
         """The sums over R weighted copies of the texts; ``weights`` (R, N)."""
         return self.arrange(weights @ self.sums)
+
+    def exchanged(self, other: Self, swaps: Floats) -> TallyT:
+        """The sums where ``other`` wrote text n of copy r if ``swaps[r, n]`` is 1; (R, N)."""
+        return self.arrange(self.sums.sum(axis=0) + swaps @ (other.sums - self.sums))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The signatures for people, one line for all metrics that share one."""
+        sharing: dict[str, list[str]] = {}
+        for name, signature in self.signatures.items():
+            sharing.setdefault(signature, []).append(readable(name))
+        return tuple(f"{', '.join(names)}: {signature}" for signature, names in sharing.items())
 
     @abstractmethod
     def arrange(self, sums: Floats) -> TallyT:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from heedful.data import Columns, Example, ExampleReader, ExampleStore, OnBadRow
-from heedful.metrics import ClassScores, Metric, MetricValue
+from heedful.metrics import ClassScores, Metric, MetricValue, Statistics
 from heedful.tasks.own_module import ModuleSpec
 from heedful.text import Tokenizer
 
@@ -46,6 +46,8 @@ class Assessment:
 
     metrics: dict[str, MetricValue]
     num_examples: int
+    statistics: Statistics[Any]
+    """What each example adds to the metrics, so that two tasks can be compared."""
     classes: tuple[str, ...] = ()
     per_class: tuple[ClassScores, ...] = ()
     confusion: NDArray[np.integer[Any]] | None = None
@@ -72,6 +74,10 @@ class Tally:
         self.tokens += tokens
         self.cells += cells
 
+    def restart(self) -> None:
+        """Count anew, for another pass over the texts."""
+        self.texts = self.tokens = self.cells = 0
+
     @property
     def padding_share(self) -> float:
         """Share of padding among all that was computed, in [0, 1]."""
@@ -91,6 +97,8 @@ class Task(ABC, Generic[B]):
     """The family and config of the foreign checkpoint that this began as."""
     module: ModuleSpec | None = None
     """How a module of the user's own is made again."""
+    source: str = "a model made in this process"
+    """What it was loaded from, for people."""
     revision: str | None = None
     """The commit of the Hub that the weights come from."""
     notes: tuple[str, ...] = ()

@@ -133,8 +133,9 @@ def load(
         loaded.revision = located.revision
     else:
         loaded = JOBS[task or TextClassifier.job].adopt(
-            read_pretrained(source, revision=located.revision, allow_pickle=allow_pickle, adapter=adapter), dtype=wanted
+            read_pretrained(located, allow_pickle=allow_pickle, adapter=adapter), dtype=wanted
         )
+    loaded.source = str(source)
     return _placed(loaded, wanted, device)
 
 

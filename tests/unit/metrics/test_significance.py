@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.significance import PairedTest
@@ -15,6 +18,7 @@ from sacrebleu.significance import PairedTest
 from heedful.errors import DataError, RequestError
 from heedful.metrics import (
     CLASSIFICATION_METRICS,
+    MULTI_LABEL_METRICS,
     SUMMARIZATION_METRICS,
     TRANSLATION_METRICS,
     TranslationStatistics,
@@ -143,3 +147,29 @@ def test_what_cannot_be_compared() -> None:
         approximate_randomisation(TRANSLATION_METRICS, few, few, trials=-1)
     with pytest.raises(RequestError, match="confidence is 1"):
         paired_bootstrap(TRANSLATION_METRICS, few, few, confidence=1)
+
+
+@pytest.mark.parametrize("kind", ["single label", "multi-label", "translation"])
+@given(swaps=st.lists(st.booleans(), min_size=8, max_size=8), seed=st.integers(0, 99))
+def test_exchanged_answers_count_as_if_the_other_had_given_them(kind: str, swaps: list[bool], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    metrics: Any = TRANSLATION_METRICS
+    if kind == "translation":
+        references = system(0.7, 8, seed)[1]
+        answers = [system(kept, 8, seed)[0] for kept in (0.6, 0.9)]
+        made = partial(translation_statistics, references=references)
+        mixed: Any = [b if swap else a for a, b, swap in zip(*answers, swaps, strict=True)]
+    else:
+        single = kind == "single label"
+        metrics = CLASSIFICATION_METRICS if single else MULTI_LABEL_METRICS
+        labels = rng.integers(3, size=8) if single else rng.random((8, 3)) < 0.5
+        answers = [rng.dirichlet(np.ones(3), 8) for _ in range(2)]
+        made = partial(classification_statistics, labels)
+        mixed = np.where(np.array(swaps)[:, None], answers[1], answers[0])
+    first, second = map(made, answers)
+    found, expected = (
+        first.exchanged(second, np.array([swaps], dtype=np.float64)),
+        made(mixed).tally(np.ones((1, 8))),
+    )
+    for metric in metrics:
+        assert metric.compute(found) == pytest.approx(metric.compute(expected), abs=1e-9)

@@ -15,7 +15,8 @@ from heedful.metrics import (
     Labels,
     Metric,
     auroc,
-    compute_metrics,
+    bootstrap,
+    classification_statistics,
     confusion_matrix,
     fit_temperature,
     per_class_table,
@@ -59,11 +60,10 @@ def judge(
     else:
         predictions = probabilities.argmax(axis=1)
         confusion = confusion_matrix(targets, predictions, len(card.labels))
-    metrics = compute_metrics(
-        metrics_of(card.label_kind).values(), labels, probabilities, threshold=card.threshold, resamples=resamples
-    )
+    statistics = classification_statistics(labels, probabilities, threshold=card.threshold)
     return Assessment(
-        metrics=metrics,
+        metrics=bootstrap(metrics_of(card.label_kind).values(), statistics, resamples=resamples),
+        statistics=statistics,
         num_examples=len(targets),
         classes=card.labels,
         per_class=per_class_table(labels, predictions, card.labels),
