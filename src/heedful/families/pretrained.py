@@ -155,7 +155,7 @@ class Pretrained:
 
 
 def read_pretrained(
-    source: str | Path,
+    source: str | Path | Located,
     *,
     revision: str | None = None,
     allow_pickle: bool = False,
@@ -164,7 +164,7 @@ def read_pretrained(
     """Understand a foreign checkpoint from its config and the headers of its weight files.
 
     Args:
-        source: a folder, or ``owner/name`` of the Hub.
+        source: a folder, ``owner/name`` of the Hub, or what :func:`locate` found.
         revision: branch, tag or commit of the Hub.
         allow_pickle: read ``pytorch_model.bin`` where there are no safetensors.
         adapter: folder of a LoRA adapter in PEFT's format, to be merged onto the weights.
@@ -173,7 +173,9 @@ def read_pretrained(
         CheckpointError: the folder is of no known family, or its config and weights do not fit each other; all
             faults are in one message.
     """
-    located = locate(source, revision=revision, allow_pickle=allow_pickle)
+    located = (
+        source if isinstance(source, Located) else locate(source, revision=revision, allow_pickle=allow_pickle)
+    )
     config = read_json(located.folder / CONFIG_FILE)
     weights = open_weights(located.folder, allow_pickle=allow_pickle)
     if adapter is not None:
@@ -207,7 +209,7 @@ def load_model(
         if adapter is not None:
             raise UnsupportedError(f"{located.folder} is a run of ours, which has its adapters merged in already")
         return read_model(located.folder).to(dtype=dtype)
-    return read_pretrained(located.folder, allow_pickle=allow_pickle, adapter=adapter).load_model(dtype=dtype)
+    return read_pretrained(located, allow_pickle=allow_pickle, adapter=adapter).load_model(dtype=dtype)
 
 
 def find_family(config: Mapping[str, Any], *, name: str) -> Family:

@@ -154,7 +154,7 @@ def _check_destination(source: Path, destination: Path, *, overwrite: bool) -> N
 def _adopt(
     located: Located, staging: Path, options: ConversionOptions, *, allow_pickle: bool, name: str
 ) -> tuple[str, list[str]]:
-    pretrained = read_pretrained(located.folder, allow_pickle=allow_pickle)
+    pretrained = read_pretrained(located, allow_pickle=allow_pickle)
     notes = [f"left aside: {note}" for note in pretrained.notes]
     if pretrained.has_head and len(pretrained.labels) > 1:
         inner = staging / name

@@ -76,12 +76,7 @@ def start_from_checkpoint(source: CheckpointSource) -> Start:
         if source.adapter is not None:
             raise UnsupportedError(f"{located.folder} is a run of ours; model.adapter needs a foreign checkpoint")
         return _start_from_run(located.folder, located.revision)
-    pretrained = read_pretrained(
-        located.folder if located.revision is None else source.checkpoint,
-        revision=located.revision,
-        allow_pickle=source.allow_pickle,
-        adapter=source.adapter,
-    )
+    pretrained = read_pretrained(located, allow_pickle=source.allow_pickle, adapter=source.adapter)
     model, tokenizer = _reader_of(pretrained, torch.float32), _tokenizer_of(pretrained)
     return Start(
         model=model,
