@@ -43,9 +43,7 @@ def compare(
     """
     if own.classes != rival.classes:
         apart = [label for label in rival.classes if label not in own.classes]
-        fault = (
-            f"knows the label {apart[0]!r}; {nearest(apart[0], own.classes)}" if apart else "orders labels otherwise"
-        )
+        fault = f"knows {apart[0]!r}; {nearest(apart[0], own.classes)}" if apart else "has its labels in another order"
         raise RequestError(
             f"{name} {fault}", remedy="Compare classifiers that were trained with the same labels in the same order."
         )

@@ -82,7 +82,7 @@ def test_models_of_different_labels_are_not_compared(run: Run, untrained: Untrai
     both_know = data.with_name("both.jsonl")
     lines = data.read_text(encoding="utf-8").splitlines(keepends=True)
     both_know.write_text("".join(line for line in lines if '"card"' not in line), encoding="utf-8")
-    with pytest.raises(RequestError, match=r"knows the label 'card'; did you mean cards\?"):
+    with pytest.raises(RequestError, match=r"knows 'card'; did you mean cards\?"):
         evaluate(other, both_know, against=run.task)
 
 

@@ -156,8 +156,8 @@ def test_exchanged_answers_count_as_if_the_other_had_given_them(kind: str, swaps
     metrics: Any = TRANSLATION_METRICS
     if kind == "translation":
         references = system(0.7, 8, seed)[1]
-        answers = [system(kept, 8, seed)[0] for kept in (0.6, 0.9)]
-        made = partial(translation_statistics, references=references)
+        answers: Any = [system(kept, 8, seed)[0] for kept in (0.6, 0.9)]
+        made: Any = partial(translation_statistics, references=references)
         mixed: Any = [b if swap else a for a, b, swap in zip(*answers, swaps, strict=True)]
     else:
         single = kind == "single label"
