@@ -132,6 +132,11 @@ class Tokenizer:
         """Task to what the family wants in front of a text of that task, such as ``summarize: ``."""
         return self._loaded.prefixes
 
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether it can put a conversation into tokens."""
+        return self._loaded.chat_template is not None
+
     def target_start(self, language: str) -> int:
         """Id of the token that a translation into ``language`` starts with.
 

@@ -11,6 +11,7 @@ from heedful.families import read_pretrained
 from heedful.model import Transformer, UniformSpec, build
 from heedful.tasks.model_source import CheckpointSource, ModelSource, SpecSource
 from heedful.tasks.text_to_text.load import load_text_to_text, text_to_text_of
+from heedful.tasks.text_to_text.prompts import prompt_of
 from heedful.tasks.text_to_text.settings import PAPER_SEARCH, TextToTextCard, TextToTextSettings
 from heedful.tasks.text_to_text.task import TextToText
 from heedful.text import Tokenizer, TokenizerSettings
@@ -45,7 +46,7 @@ def create_text_to_text(kind: type[T]) -> Callable[..., T]:
         else:
             task = _from_nothing(kind, settings, tokenizer or TokenizerSettings(), source, store, seed)
         limit = settings.max_target_length
-        _check_length(task, max(settings.max_length, limit))
+        _check_length(task, settings.max_length, limit)
         generation = task.card.generation.model_copy(update=settings.generation.model_dump(exclude_unset=True))
         generation = generation.model_copy(update={"max_new_tokens": min(generation.max_new_tokens, limit)})
         task.card = task.card.model_copy(
@@ -54,6 +55,7 @@ def create_text_to_text(kind: type[T]) -> Callable[..., T]:
                 "max_length": settings.max_length,
                 "max_target_length": limit,
                 "generation": generation,
+                "prompt": prompt_of(task.job, task.model, task.tokenizer, settings.prompt or task.card.prompt),
             }
         )
         if settings.source_language or settings.target_language:
@@ -64,12 +66,13 @@ def create_text_to_text(kind: type[T]) -> Callable[..., T]:
     return create
 
 
-def _check_length(task: TextToText, longest: int) -> None:
-    limit = task.model.max_positions
-    if limit is not None and longest > limit:
+def _check_length(task: TextToText, max_length: int, max_target_length: int) -> None:
+    limit, needed = task.model.max_positions, task.architecture.num_positions(max_length, max_target_length)
+    if limit is not None and needed > limit:
+        both = ", which reads the source and writes behind it" if task.model.encoder is None else ""
         raise RecipeError(
-            f"texts of {longest} tokens are wanted, and the model takes {limit}",
-            remedy=f"Set task.max_length and task.max_target_length to {limit} or less.",
+            f"texts of {needed} tokens are wanted, and the model takes {limit}{both}",
+            remedy=f"Set task.max_length and task.max_target_length to {limit} or less{', together' if both else ''}.",
         )
 
 
@@ -95,11 +98,11 @@ def _from_nothing(
     if isinstance(source, UniformSpec):
         spec = source.encoder_decoder(trained.vocabulary_size, max_positions=longest)
     elif isinstance(source, SpecSource):
-        spec = source.spec
+        spec = source.spec  # a decoder alone is welcome: it reads the text in a prompt
     else:
         raise UnsupportedError("a module of your own cannot write", remedy="Use layers that are all alike, or spec.")
-    if spec.encoder is None or spec.decoder is None or spec.output is None:
-        raise RecipeError("the model has no encoder, no decoder or no output, and cannot write")
+    if spec.decoder is None or spec.output is None:
+        raise RecipeError("the model has no decoder or no output, and cannot write")
     if trained.vocabulary_size > spec.vocabulary_size:
         raise RecipeError(
             f"the tokenizer learnt {trained.vocabulary_size:,} tokens, and the model has {spec.vocabulary_size:,}",

@@ -12,8 +12,10 @@ from heedful.checkpoint import TASK_FILE, read_config, read_json, read_network, 
 from heedful.errors import CheckpointError
 from heedful.families import Pretrained
 from heedful.generation import GenerationSettings, read_generation_config
-from heedful.model import build
+from heedful.model import Transformer, build
+from heedful.model.skeleton import skeleton
 from heedful.settings import parse
+from heedful.tasks.text_to_text.prompts import prompt_of
 from heedful.tasks.text_to_text.settings import TextToTextCard
 from heedful.tasks.text_to_text.task import TextToText
 from heedful.text import Side, Tokenizer
@@ -34,7 +36,7 @@ def load_text_to_text(kind: type[T]) -> Callable[..., T]:
         """
         card = parse(TextToTextCard, read_json(folder / TASK_FILE), name=str(folder / TASK_FILE), error=CheckpointError)
         spec = read_spec(folder)
-        with torch.device("meta"):
+        with skeleton():
             model = build(spec)
         sides = _tokenizers(folder, spec.vocabulary_size)
         task = kind(model, sides[Side.SOURCE], card, target_tokenizer=sides.get(Side.TARGET))
@@ -55,22 +57,23 @@ def text_to_text_of(kind: type[T]) -> Callable[..., T]:
             CheckpointError: it cannot write, or its files do not fit each other.
         """
         folder, spec = pretrained.located.folder, pretrained.spec
-        if spec.encoder is None or spec.decoder is None or spec.output is None:
+        if spec.decoder is None or spec.output is None:
             raise CheckpointError(
-                f"{folder} holds a model of the family {pretrained.family.model_type} that does not read a text with "
-                "an encoder and write another with a decoder",
-                remedy="Take an encoder–decoder with a language-model head, such as Marian, BART or T5.",
+                f"{folder} holds a model of the family {pretrained.family.model_type} that writes no text: it has no "
+                "decoder with a language-model head",
+                remedy="Take a model such as Marian, BART or T5, or a language model such as GPT-2 or LLaMA.",
             )
         sides = _tokenizers(folder, spec.vocabulary_size)
         source = sides[Side.SOURCE]
         model = pretrained.load_model(dtype=dtype)
-        length = min(model.max_positions or USUAL_LENGTH, USUAL_LENGTH)
+        max_length, max_target_length = _lengths(model)
         card = TextToTextCard(
             job=kind.job,
-            max_length=model.max_positions or USUAL_LENGTH,
-            max_target_length=length,
-            generation=_generation(pretrained, kind.job, length),
+            max_length=max_length,
+            max_target_length=max_target_length,
+            generation=_generation(pretrained, kind.job, max_target_length),
             prefix=source.prefixes.get(kind.job, ""),
+            prompt=prompt_of(kind.job, model, source),
         )
         task = kind(model, source, card, target_tokenizer=sides.get(Side.TARGET))
         task.origin = {"family": pretrained.family.model_type, "config": dict(pretrained.config)}
@@ -93,6 +96,16 @@ def _tokenizers(folder: Path, vocabulary_size: int) -> dict[Side, Tokenizer]:
     return sides
 
 
+def _lengths(model: Transformer) -> tuple[int, int]:
+    """Tokens of a source and of what is written; a decoder alone has its positions for both together."""
+    limit = model.max_positions
+    written = min(limit or USUAL_LENGTH, USUAL_LENGTH)
+    if model.encoder is not None:
+        return limit or USUAL_LENGTH, written
+    written = min(written, (limit or 2 * USUAL_LENGTH) // 2)
+    return (limit or 2 * USUAL_LENGTH) - written, written
+
+
 def _generation(pretrained: Pretrained, job: str, longest: int) -> GenerationSettings:
     """How the checkpoint's files say that it writes: of several the most particular one is right."""
     folder, config = pretrained.located.folder, pretrained.config
@@ -103,11 +116,17 @@ def _generation(pretrained: Pretrained, job: str, longest: int) -> GenerationSet
     of_job = of_jobs.get(job) if isinstance(of_jobs, Mapping) else None
     if isinstance(of_job, Mapping):
         said |= of_job
+    needed = ["decoder_start_token_id", "eos_token_id"]
+    if pretrained.spec.encoder is None:
+        # Its lengths count the prompt, and its files say how it converses, at random: a job is done the best way.
+        said = {key: value for key, value in said.items() if key not in ("max_length", "min_length", "do_sample")}
+        needed.remove("decoder_start_token_id")
     generation = read_generation_config(said, name=str(folder))
-    if generation.decoder_start_token_id is None or not generation.eos_token_id:
+    missing = [name for name in needed if getattr(generation, name) in (None, ())]
+    if missing:
         raise CheckpointError(
-            f"{folder} names no decoder_start_token_id or no eos_token_id",
-            remedy="Add them to config.json: the documentation of the model says which they are.",
+            f"{folder} names no {' and no '.join(missing)}",
+            remedy="Add what is missing to config.json: the documentation of the model says which token it is.",
         )
     return generation.model_copy(update={"max_new_tokens": min(generation.max_new_tokens, longest)})
 

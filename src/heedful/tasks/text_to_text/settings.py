@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, field_serializer, field_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
 from heedful.data import Columns, LabelKind
 from heedful.generation import GenerationSettings
@@ -19,10 +19,20 @@ TEXT_PLACE = "{text}"
 
 
 class PromptSettings(Settings):
-    """What a model without encoder reads before it writes an answer."""
+    """What a model without encoder reads before it writes an answer.
+
+    A text alone is a template; ``chat`` stands for the text as what a user says.
+    """
 
     template: str = Field(max_length=10_000, description="the prompt, with {text} where the text is to stand")
     chat: bool = Field(False, description="a user says it, as the tokenizer's chat template has it; the model answers")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_out(cls, value: object) -> object:
+        if value == "chat":
+            return {"template": TEXT_PLACE, "chat": True}
+        return {"template": value} if isinstance(value, str) else value
 
     @field_validator("template")
     @classmethod
@@ -30,22 +40,6 @@ class PromptSettings(Settings):
         if value.count(TEXT_PLACE) != 1:
             raise ValueError(f"should hold {TEXT_PLACE} once, not {value.count(TEXT_PLACE)} times")
         return value
-
-
-def _written_out(value: object) -> object:
-    if value == "chat":
-        return {"template": TEXT_PLACE, "chat": True}
-    return {"template": value} if isinstance(value, str) else value
-
-
-Prompt = Annotated[PromptSettings, BeforeValidator(_written_out)]
-"""A text alone is a template; ``chat`` stands for the text as what a user says."""
-
-USUAL_PROMPTS = {
-    "translation": PromptSettings(template=TEXT_PLACE + "\nTranslation:\n"),
-    "summarization": PromptSettings(template=TEXT_PLACE + "\nTL;DR:\n"),
-}
-"""By job; that of summaries is of Radford et al. 2019, section 3.6."""
 
 
 class ObjectiveSettings(Settings):
@@ -79,7 +73,7 @@ class TextToTextSettings(Settings):
     validation_texts: int = Field(
         500, gt=0, le=100_000, description="texts that are written, greedily, at each evaluation during training"
     )
-    prompt: Prompt | None = Field(
+    prompt: PromptSettings | None = Field(
         None, description="for a model without encoder: a text with {text} in it, `chat`, or a section"
     )
     objective: ObjectiveSettings = ObjectiveSettings()
@@ -119,7 +113,7 @@ class TextToTextCard(Settings):
     source_language: str | None = Field(None, max_length=40)
     target_language: str | None = Field(None, max_length=40)
     prefix: str = Field("", max_length=1000, description="stands before each source, as T5 wants it")
-    prompt: Prompt | None = Field(None, description="stands around each source, for a model without encoder")
+    prompt: PromptSettings | None = Field(None, description="stands around each source, for a model without encoder")
     results: dict[str, dict[str, str]] = Field(
         default_factory=dict,
         description="figures of the model card: data set -> metric -> value with interval",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from heedful.errors import DataError, RequestError
 from heedful.generation import Hypothesis, SlotEngine
 from heedful.metrics import TextStatistics, bootstrap
 from heedful.model import Transformer
+from heedful.settings import parse
 from heedful.tasks.base import Assessment, Tally, Task
 from heedful.tasks.refusals import naming
 from heedful.tasks.text_to_text.answer import TextAnswer
@@ -26,7 +27,8 @@ from heedful.tasks.text_to_text.architectures import Architecture, architecture_
 from heedful.tasks.text_to_text.batch import TextToTextBatch
 from heedful.tasks.text_to_text.languages import with_languages
 from heedful.tasks.text_to_text.losses import smoothed_cross_entropy
-from heedful.tasks.text_to_text.settings import ObjectiveSettings, TextToTextCard
+from heedful.tasks.text_to_text.prompts import prompt_of
+from heedful.tasks.text_to_text.settings import ObjectiveSettings, PromptSettings, TextToTextCard
 from heedful.text import Encoding, LongInput, Side, Tokenizer, fit
 
 STREAM_CHUNK = 1024
@@ -82,6 +84,19 @@ class TextToText(Task[TextToTextBatch]):
             RequestError: the model does not know them.
         """
         self.card = with_languages(self.card, self.tokenizer, source=source, target=target)
+
+    def set_prompt(self, prompt: str | Mapping[str, Any]) -> None:
+        """Choose what a model without encoder reads around each text.
+
+        Args:
+            prompt: a text with ``{text}`` in it, ``"chat"`` for the text as what a user says, or ``template`` and
+                ``chat`` as in ``task.prompt`` of a recipe.
+
+        Raises:
+            RequestError: it has no place for the text, or the model has an encoder or no chat template.
+        """
+        given = parse(PromptSettings, prompt, name="the prompt", error=RequestError)
+        self.card = self.card.model_copy(update={"prompt": prompt_of(self.job, self.model, self.tokenizer, given)})
 
     # Answers
 
