@@ -14,9 +14,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from heedful.model import Transformer
-from heedful.nn import LayerCache
+from heedful.nn import CopySource, LayerCache
 
 FIRST_BLOCKS = 16
 """Steps that there is room for at the beginning; the room doubles when it is full."""
@@ -41,6 +42,8 @@ class Slots:
         self._visible = torch.zeros(num_slots, num_beams, room, dtype=torch.bool, device=self._device)
         self._key_positions = torch.zeros(num_slots, room, dtype=torch.int64, device=self._device)
         self._memory_mask = torch.zeros(num_slots, 0, dtype=torch.bool, device=self._device)
+        self._source: CopySource | None = None
+        """(N, S), what may be copied, where the model copies."""
         self._columns = 0
         self._first: list[int | None] = [None] * num_slots
         """The first column of each slot's text; None for an empty slot."""
@@ -50,13 +53,20 @@ class Slots:
         """N."""
         return len(self._first)
 
-    def admit(self, slots: Sequence[int], memory: Tensor | None, memory_mask: Tensor | None) -> None:
+    def admit(
+        self,
+        slots: Sequence[int],
+        memory: Tensor | None,
+        memory_mask: Tensor | None,
+        source: CopySource | None = None,
+    ) -> None:
         """Begin texts in empty slots.
 
         Args:
             slots: their numbers, n of them.
             memory: (n, S, D), the encoder's output; None for a model without encoder.
             memory_mask: (n, S), True at real tokens.
+            source: (n, S), what may be copied; None for a model that copies nothing.
         """
         index = torch.tensor(list(slots), device=self._device)
         self.positions[index] = 0
@@ -73,6 +83,11 @@ class Slots:
             if projected is not None and cache.memory is not None:
                 for kept, new in zip(cache.memory, projected, strict=True):
                     kept[index, :, :width] = new
+        if source is not None:
+            self._source = self._with_room(source)
+            for kept, new in zip(self._source, source, strict=True):
+                kept[index] = 0
+                kept[index, :width] = new
 
     def release(self, slot: int) -> None:
         """The text in a slot is complete."""
@@ -97,7 +112,8 @@ class Slots:
             caches=self._narrowed(longest),
         )
         self.positions += 1
-        return self.model.logits(hidden)
+        source = None if self._source is None else self._source.map(lambda part: part[:, :longest])
+        return self.model.logits(hidden, self.model.copies(hidden, source))
 
     def follow(self, parents: Tensor) -> None:
         """Beam k of each slot goes on from beam ``parents[n, k]``: parents (N, K)."""
@@ -113,6 +129,7 @@ class Slots:
         self._visible = self._visible[index]
         self._key_positions = self._key_positions[index]
         self._memory_mask = self._memory_mask[index]
+        self._source = None if self._source is None else self._source.map(lambda part: part[index])
         for cache in self.caches:
             cache.keys, cache.values = cache.keys[index], cache.values[index]
             if cache.memory is not None:
@@ -162,6 +179,12 @@ class Slots:
             if cache.memory is not None:
                 wider[:, :, :, :before] = torch.stack(cache.memory)
             cache.memory = (wider[0], wider[1])
+
+    def _with_room(self, source: CopySource) -> CopySource:
+        """What may be copied so far, as wide as the memory is now; at first nothing, of the form of ``source``."""
+        kept = self._source or source.map(lambda part: part.new_zeros(self.num_slots, 0, *part.shape[2:]))
+        missing = self._memory_mask.shape[1] - kept.ids.shape[1]
+        return kept.map(lambda part: F.pad(part, (*(0, 0) * (part.dim() - 2), 0, missing))) if missing else kept
 
 
 def _moved(tensor: Tensor, alive: slice, *, grow: bool) -> Tensor:

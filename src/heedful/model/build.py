@@ -39,6 +39,7 @@ from heedful.nn import (
     LanguageModelHead,
     Layer,
     OutputTransform,
+    Pointer,
     Residual,
     SelfAttention,
     SoftCappedKernel,
@@ -64,6 +65,7 @@ def build(spec: TransformerSpec, *, seed: int | None = None) -> Transformer:
             encoder=None if spec.encoder is None else _stack(spec.encoder, spec, causal=False),
             decoder=None if spec.decoder is None else _stack(spec.decoder, spec, causal=True),
             output=None if spec.output is None else _output(spec.output, spec),
+            pointer=None if spec.pointer is None else Pointer(spec.d_model, spec.pointer.head_dim or spec.d_model),
         )
         initialise(model, spec.d_model)
     return model

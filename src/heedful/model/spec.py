@@ -329,6 +329,12 @@ class OutputSpec(Settings):
     soft_cap: float | None = Field(default=None, gt=0, le=1e6, description="c: logits become c · tanh(logit / c)")
 
 
+class PointerSpec(Settings):
+    """What lets a decoder copy tokens of the source (See et al. 2017)."""
+
+    head_dim: Width | None = Field(default=None, description="of its one attention head; d_model unless given")
+
+
 class TransformerSpec(Settings):
     """A whole model: encoder-only, decoder-only or both, around one vocabulary."""
 
@@ -340,6 +346,7 @@ class TransformerSpec(Settings):
     encoder: StackSpec | None = None
     decoder: StackSpec | None = None
     output: OutputSpec | None = Field(default=None, description="none for a model that writes no text")
+    pointer: PointerSpec | None = Field(default=None, description="none for a model that copies nothing")
 
     @model_validator(mode="wrap")
     @classmethod

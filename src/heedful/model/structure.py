@@ -34,6 +34,8 @@ def structural_faults(tree: Mapping[str, Any]) -> Iterator[Fault]:
             yield (*path, "cross_attention"), "cross-attention without an encoder"
     elif read and not crossing:
         yield ("decoder", "layers"), "no layer has cross_attention: nothing would read the encoder"
+    if tree.get("pointer") is not None and None in (encoder, decoder, tree.get("output")):
+        yield ("pointer",), "copying needs an encoder that reads, and a decoder and an output that write"
     yield from _disentangled_faults(encoder, decoder)
     width, d_model, output = tree.get("embedding_width"), tree.get("d_model"), tree.get("output")
     if width not in (None, d_model) and isinstance(output, Mapping) and output.get("transform") is None:

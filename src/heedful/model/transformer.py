@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from heedful.errors import InputTooLongError, RequestError, UnsupportedError
 from heedful.model.spec import TransformerSpec
-from heedful.nn import KeyValueCache, LanguageModelHead, LayerCache, Stack
+from heedful.nn import Copies, CopySource, KeyValueCache, LanguageModelHead, LayerCache, Pointer, Stack, mixture
 
 
 class Transformer(nn.Module):
@@ -26,6 +26,7 @@ class Transformer(nn.Module):
         encoder: Stack | None = None,
         decoder: Stack | None = None,
         output: LanguageModelHead | None = None,
+        pointer: Pointer | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec
@@ -33,6 +34,7 @@ class Transformer(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
         self.output = output
+        self.pointer = pointer
 
     @property
     def d_model(self) -> int:
@@ -140,18 +142,44 @@ class Transformer(nn.Module):
         assert self.decoder is not None
         return self.decoder.project_memory(memory)
 
-    def logits(self, hidden: Tensor) -> Tensor:
+    def copy_source(self, ids: Tensor, memory: Tensor, mask: Tensor | None = None) -> CopySource | None:
+        """What may be copied of the texts (B, S) that ``encode`` made ``memory`` of; None where the model never does."""
+        return None if self.pointer is None else self.pointer.read(ids, memory, mask)
+
+    def copies(self, hidden: Tensor, source: CopySource | None) -> Copies | None:
+        """What each hidden state (B, T, D) of the decoder may copy, for ``logits``; None where the model never does."""
+        if self.pointer is None:
+            return None
+        if source is None:
+            raise RequestError(
+                "this model copies tokens of the source, and none is given",
+                remedy="Give what model.copy_source(ids, memory, mask) returns.",
+            )
+        copies: Copies = self.pointer(hidden, source)
+        return copies
+
+    def logits(self, hidden: Tensor, copies: Copies | None = None) -> Tensor:
         """Hidden states (..., D) -> logits over the vocabulary (..., V).
+
+        Args:
+            copies: for a model with a pointer, what ``copies`` returned for these states. The logits then are the
+                log-probabilities of writing or copying a token.
 
         Raises:
             UnsupportedError: the model has no language-model head.
+            RequestError: the model has a pointer, and no copies are given; or the other way round.
         """
         if self.output is None:
             raise UnsupportedError(
                 "this model has no language-model head", remedy="Give its spec an output, and train it."
             )
+        if (self.pointer is None) != (copies is None):
+            raise RequestError(
+                f"this model {'copies nothing' if copies else 'copies tokens of the source'}",
+                remedy="Give logits what model.copies(hidden, source) returns.",
+            )
         logits: Tensor = self.output(hidden, self.token_embedding.weight)
-        return logits
+        return logits if copies is None else mixture(logits, copies)
 
     def new_cache(self, batch_size: int, max_length: int) -> KeyValueCache:
         """Room for keys and values of ``batch_size`` texts of up to ``max_length`` tokens, for ``decode``.

@@ -21,6 +21,7 @@ from heedful.model.spec import (
     NormSpec,
     OutputSpec,
     Parallel,
+    PointerSpec,
     Probability,
     SelfAttentionSpec,
     TransformerSpec,
@@ -73,6 +74,9 @@ class UniformSpec(Settings):
     tied_output: bool = Field(default=True, description="use the token embeddings as output weights")
     dropout: Probability = Field(default=0.1, description="of embeddings and of what each slot adds")
     attention_dropout: Probability = Field(default=0.0, description="of attention weights")
+    pointer: PointerSpec | None = Field(
+        default=None, description="lets the decoder copy tokens of the source; `{}` for one as wide as the model"
+    )
 
     @field_validator("head_dim")
     @classmethod
@@ -126,7 +130,7 @@ class UniformSpec(Settings):
         )
 
     def _spec(self, vocabulary_size: int, **parts: object) -> TransformerSpec:
-        return parse_spec({"vocabulary_size": vocabulary_size, "d_model": self.d_model, **parts})
+        return parse_spec({"vocabulary_size": vocabulary_size, "d_model": self.d_model, "pointer": self.pointer, **parts})
 
     def _embeddings(self, max_positions: int | None, *, num_token_types: int = 0) -> dict[str, object]:
         positions: dict[str, object] | None = None

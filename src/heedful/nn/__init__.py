@@ -13,6 +13,7 @@ from heedful.nn.layer import Layer, Residual
 from heedful.nn.lora import LoraLinear, lora_layers
 from heedful.nn.masks import AttentionMask, padding_mask, self_attention_mask
 from heedful.nn.norms import UnitOffsetRMSNorm
+from heedful.nn.pointer import Copies, CopySource, Pointer, mixture
 from heedful.nn.positions import (
     AlibiBias,
     LearnedPositions,
@@ -37,6 +38,8 @@ __all__ = [
     "AlibiBias",
     "AttentionKernel",
     "AttentionMask",
+    "Copies",
+    "CopySource",
     "CrossAttention",
     "DisentangledAttention",
     "Embeddings",
@@ -50,6 +53,7 @@ __all__ = [
     "Llama3Scaling",
     "LoraLinear",
     "OutputTransform",
+    "Pointer",
     "RelativeBias",
     "RelativeEmbeddings",
     "RelativeVectors",
@@ -64,6 +68,7 @@ __all__ = [
     "UnitOffsetRMSNorm",
     "YarnScaling",
     "lora_layers",
+    "mixture",
     "padding_mask",
     "self_attention_mask",
     "token_positions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,10 @@ class CopySource(NamedTuple):
     """(B, S) int64, where the same token stands first among the real ones of its text."""
     mask: Tensor
     """(B, S) boolean, True at real tokens."""
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> CopySource:
+        """The same change to each tensor."""
+        return CopySource(*map(change, self))
 
 
 class Copies(NamedTuple):
