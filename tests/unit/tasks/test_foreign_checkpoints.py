@@ -259,7 +259,7 @@ def tuning(recipe: Recipes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
     def run(folder: Path, **task: Any) -> Any:
         section = {"max_length": 32, "objective": {"mixup": 0, "subword_dropout": 0, "token_dropout": 0}} | task
-        settings = recipe(task=section, training={"epochs": 10, "learning_rate": 0.02})
+        settings = recipe(task=section, training={"epochs": 16, "learning_rate": 0.02})
         del settings["tokenizer"]
         return train(settings | {"model": {"checkpoint": folder}}), capsys.readouterr().err
 
