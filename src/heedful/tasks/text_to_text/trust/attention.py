@@ -1,0 +1,158 @@
+"""What a model says of finished answers: probabilities of their tokens, and where it looked while it wrote them.
+
+B answers, T tokens of an answer, R tokens of what is read, H heads, K head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from heedful.data import token_budget_batches
+from heedful.model import Transformer
+from heedful.nn import AttentionKernel, CrossAttention, Layer, SelfAttention
+
+MAX_CELLS = 2048
+"""Tokens and padding, of both sides, that are read at a time."""
+MAX_LOGITS = 2**24
+"""Numbers of (tokens × vocabulary) that are held at a time."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An answer, and what the model read before it."""
+
+    source: tuple[int, ...]
+    """What the encoder read; nothing for a model without one."""
+    prompt: tuple[int, ...]
+    """What the decoder read first."""
+    tokens: tuple[int, ...]
+    """What it then wrote, the end token included."""
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """What the answer is an answer to, R tokens."""
+        return self.source or self.prompt
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one pass over an answer shows."""
+
+    log_probabilities: NDArray[np.float64]
+    """(T,), of each token, given the source and the tokens before it."""
+    attention: tuple[NDArray[np.float32], ...]
+    """(H, T, R) for each layer that was watched: what each token looked at when it was to be written."""
+
+
+@torch.inference_mode()
+def read_answers(
+    model: Transformer, answers: Sequence[Finished], *, layers: Collection[int] | None = None
+) -> list[Reading]:
+    """Read answers once more, all tokens at a time.
+
+    Args:
+        model: encoder and decoder, whose cross-attention is watched; or a decoder, whose self-attention is, as far as
+            it goes to the prompt.
+        layers: those to be watched, counted from 0 in the order they are run; all unless given.
+    """
+    was_training = model.training
+    model.eval()
+    readings: dict[int, Reading] = {}
+    lengths = [len(answer.source) + len(answer.prompt) + len(answer.tokens) for answer in answers]
+    try:
+        for rows in token_budget_batches(lengths, MAX_CELLS, shuffle=False):
+            batch = [answers[row] for row in rows]
+            readings.update(zip(rows.tolist(), _read_batch(model, batch, layers), strict=True))
+    finally:
+        model.train(was_training)
+    return [readings[number] for number in range(len(answers))]
+
+
+def _read_batch(model: Transformer, answers: Sequence[Finished], layers: Collection[int] | None) -> Iterator[Reading]:
+    device = model.token_embedding.weight.device
+    ids, _ = _padded([(*answer.prompt, *answer.tokens[:-1]) for answer in answers], device)
+    memory, memory_mask = None, None
+    if model.encoder is not None:
+        source_ids, memory_mask = _padded([answer.source for answer in answers], device)
+        memory = model.encode(source_ids, memory_mask)
+    with watched_attention(model, layers) as watched:
+        hidden = model.decode(ids, memory, memory_mask)
+    for row, answer in enumerate(answers):
+        first = len(answer.prompt) - 1
+        written = slice(first, first + len(answer.tokens))
+        read = slice(0, len(answer.read))
+        yield Reading(
+            _log_probabilities(model, hidden[row, written], torch.tensor(answer.tokens, device=device)),
+            tuple(weights[row, :, written, read].float().cpu().numpy() for weights in watched),
+        )
+
+
+def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ids (B, N) and which of them are real."""
+    lengths = torch.tensor([[len(row)] for row in rows])
+    mask = torch.arange(int(lengths.max())) < lengths
+    ids = torch.zeros(mask.shape, dtype=torch.int64)
+    ids[mask] = torch.tensor([token for row in rows for token in row])
+    return ids.to(device), mask.to(device)
+
+
+def _log_probabilities(model: Transformer, hidden: Tensor, tokens: Tensor) -> NDArray[np.float64]:
+    """Hidden states (T, D) -> (T,)."""
+    size = max(1, MAX_LOGITS // model.spec.vocabulary_size)
+    parts = []
+    for states, chosen in zip(torch.split(hidden, size), torch.split(tokens, size), strict=True):
+        logits = model.logits(states)
+        scores = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+        parts.append(scores.gather(-1, chosen[:, None])[:, 0])
+    return torch.cat(parts).double().cpu().numpy()
+
+
+@contextmanager
+def watched_attention(model: Transformer, layers: Collection[int] | None = None) -> Iterator[list[Tensor]]:
+    """Collect, from outside, the weights with which a decoder looks at what it reads.
+
+    The kernel that does the work is run once more with the identity for values: what it mixes then are the weights
+    themselves, whatever kernel it is. What the model computes stays the same, bit for bit.
+
+    Args:
+        layers: as of :func:`read_answers`.
+
+    Yields:
+        A list that gets, for each watched layer that is run, weights (B, H, T, R).
+    """
+    weights: list[Tensor] = []
+    runs = count()
+
+    def watch(kernel: AttentionKernel, inputs: tuple[Any, ...]) -> None:
+        query, keys, _, mask = inputs
+        if layers is None or next(runs) in layers:
+            columns = keys.shape[2]
+            identity = torch.eye(columns, dtype=keys.dtype, device=keys.device)
+            weights.append(kernel.forward(query, keys, identity.expand(*keys.shape[:2], columns, columns), mask))
+
+    with ExitStack() as stack:
+        for kernel in {attention.kernel for attention in _attentions(model)}:
+            stack.callback(kernel.register_forward_pre_hook(watch).remove)
+        yield weights
+
+
+def num_heads(model: Transformer) -> list[int]:
+    """H of each layer that can be watched."""
+    return [attention.num_heads for attention in _attentions(model)]
+
+
+def _attentions(model: Transformer) -> list[SelfAttention | CrossAttention]:
+    """What looks at what is read, in the order it is run."""
+    assert model.decoder is not None
+    layers = [cast("Layer", model.decoder.layers[number]) for number in model.decoder.order]
+    attentions = (layer.self_attention if model.encoder is None else layer.cross_attention for layer in layers)
+    return [attention for attention in attentions if attention is not None]
