@@ -1,8 +1,9 @@
-"""The optimiser, and an average of the weights it finds."""
+"""The optimiser, and averages of the weights it finds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -17,38 +18,75 @@ def build_optimizer(module: nn.Module, settings: TrainingSettings) -> torch.opti
     return torch.optim.AdamW(parameter_groups(module, settings), betas=settings.betas, eps=settings.epsilon, fused=True)
 
 
+def build_average(module: nn.Module, settings: TrainingSettings) -> WeightAverage:
+    """The average that the settings name; without one, the module is kept as it is."""
+    if settings.average_last is not None:
+        return CheckpointAverage(module, settings.average_last)
+    return MovingAverage(module, settings.weight_average) if settings.weight_average else WeightAverage(module)
+
+
 class WeightAverage:
-    """Exponential moving average of a module's parameters, bias-corrected (Kingma and Ba 2015, section 3).
+    """What stands in for a module's parameters where it is judged and kept; this one is the parameters themselves."""
 
-    With decay 0 there is no average, and :meth:`applied` leaves the module as it is.
-    """
-
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.updates = 0
+    def __init__(self, module: nn.Module) -> None:
         self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        self._average: list[Tensor] = [p.detach().clone() for p in self._parameters] if decay else []
 
-    @torch.no_grad()
     def update(self) -> None:
         """Take in the parameters after an optimiser step."""
-        if not self.decay:
-            return
-        self.updates += 1
-        # Of the random start, before any update, nothing may linger in the average: the first weight is 1.
-        weight = (1 - self.decay) / (1 - self.decay**self.updates)
-        torch._foreach_lerp_(self._average, [p.detach() for p in self._parameters], weight)
+
+    def checkpoint(self) -> None:
+        """Take in the parameters where they are judged."""
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The module holds the average inside the block, and its own parameters again after it."""
-        self._swap()
+        own, average = [parameter.data for parameter in self._parameters], self._average()
+        self._hold(own if average is None else average)
         try:
             yield
         finally:
-            self._swap()
+            self._hold(own)
+
+    def _average(self) -> list[Tensor] | None:
+        """By parameter; None where there is none yet."""
+        return None
+
+    def _hold(self, values: Sequence[Tensor]) -> None:
+        for parameter, value in zip(self._parameters, values, strict=True):
+            parameter.data = value
+
+
+class MovingAverage(WeightAverage):
+    """Exponential moving average over the steps, bias-corrected (Kingma and Ba 2015, section 3)."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        super().__init__(module)
+        self._decay = decay
+        self._updates = 0
+        self._moving = [parameter.detach().clone() for parameter in self._parameters]
 
     @torch.no_grad()
-    def _swap(self) -> None:
-        for parameter, average in zip(self._parameters, self._average, strict=False):
-            parameter.data, average.data = average.data, parameter.data
+    def update(self) -> None:
+        self._updates += 1
+        # Of the random start, before any update, nothing may linger in the average: the first weight is 1.
+        weight = (1 - self._decay) / (1 - self._decay**self._updates)
+        torch._foreach_lerp_(self._moving, [parameter.detach() for parameter in self._parameters], weight)
+
+    def _average(self) -> list[Tensor] | None:
+        return self._moving if self._updates else None
+
+
+class CheckpointAverage(WeightAverage):
+    """The mean of the last checkpoints (Vaswani et al. 2017, section 6.1); all of them are held in memory."""
+
+    def __init__(self, module: nn.Module, count: int) -> None:
+        super().__init__(module)
+        self._kept: deque[list[Tensor]] = deque(maxlen=count)
+
+    def checkpoint(self) -> None:
+        self._kept.append([parameter.detach().clone() for parameter in self._parameters])
+
+    def _average(self) -> list[Tensor] | None:
+        if not self._kept:
+            return None
+        return [torch.stack(values).mean(dim=0) for values in zip(*self._kept, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from heedful.settings import Settings
 
@@ -58,11 +58,23 @@ class TrainingSettings(Settings):
     weight_average: float = Field(
         0.0, ge=0, lt=1, description="decay of an exponential average of the weights, 0 for none"
     )
+    average_last: int | None = Field(
+        None,
+        gt=1,
+        le=100,
+        description="keep the mean of so many of the last checkpoints, one at each evaluation; null for none",
+    )
     evaluate_every: float = Field(1.0, gt=0, description="epochs between evaluations")
     patience: int | None = Field(None, gt=0, description="evaluations without a better one before stopping")
     select_by: str | None = Field(None, description="metric that chooses the best state; the job's own if not given")
     log_every: int = Field(20, gt=0, description="steps between records in metrics.jsonl")
     threads: int | None = Field(None, gt=0, description="processor threads; all cores if not given")
+
+    @model_validator(mode="after")
+    def _averages_one_way(self) -> TrainingSettings:
+        if self.average_last is not None and self.weight_average:
+            raise ValueError("average_last and weight_average are two averages of the weights; give one of them")
+        return self
 
     def warmup_steps(self, total: int) -> int:
         """Warm-up in steps, of ``total`` steps in all."""

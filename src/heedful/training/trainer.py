@@ -19,7 +19,7 @@ from heedful.errors import JobError
 from heedful.evaluation import Evaluation, measure
 from heedful.tasks import Batch, Task
 from heedful.training.interruption import StopRequest
-from heedful.training.optimisation import WeightAverage, build_optimizer
+from heedful.training.optimisation import build_average, build_optimizer
 from heedful.training.schedule import rate_factor
 from heedful.training.settings import TrainingSettings
 from heedful.training.tuning import prepare
@@ -116,7 +116,7 @@ class Trainer:
         total = max(1, round(steps_per_epoch * settings.epochs))
         state = TrainingState(total_steps=min(total, settings.max_steps or total))
         optimizer = build_optimizer(self.task.network, settings)
-        average = WeightAverage(self.task.network, settings.weight_average)
+        average = build_average(self.task.network, settings)
         evaluate_every = max(1, round(steps_per_epoch * settings.evaluate_every))
         started = time.perf_counter()
         try:
@@ -128,9 +128,11 @@ class Trainer:
                 for observer in self.observers:
                     observer.on_step(state)
                 finished = state.step >= state.total_steps
-                if self.validation and (state.step % evaluate_every == 0 or finished):
-                    with average.applied():
-                        self._evaluate(state, self.validation)
+                if state.step % evaluate_every == 0 or finished:
+                    average.checkpoint()
+                    if self.validation:
+                        with average.applied():
+                            self._evaluate(state, self.validation)
                     finished = finished or state.evaluations_since_best >= (settings.patience or math.inf)
                 if finished or stop.requested:
                     break

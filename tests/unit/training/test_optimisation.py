@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from heedful.tasks import TextClassifier
 from heedful.training import TrainingSettings
-from heedful.training.optimisation import WeightAverage, build_optimizer
+from heedful.training.optimisation import CheckpointAverage, MovingAverage, build_average, build_optimizer
 
 Rows = tuple[dict[str, Any], ...]
 
@@ -65,7 +66,7 @@ def test_the_average_is_the_bias_corrected_moving_one(decay: float) -> None:
     """(1 - d) / (1 - dᵗ) · Σ dᵗ⁻ⁱ θᵢ over the steps i = 1 … t; the start θ₀ has no part in it."""
     module = nn.Linear(3, 2, dtype=torch.float64)
     nn.init.constant_(module.weight, 1e6)
-    average = WeightAverage(module, decay)
+    average = MovingAverage(module, decay)
     history = []
     for step in range(1, 8):
         nn.init.normal_(module.weight)
@@ -80,7 +81,7 @@ def test_the_average_is_the_bias_corrected_moving_one(decay: float) -> None:
 
 def test_the_parameters_return_after_a_failure() -> None:
     module = nn.Linear(3, 2)
-    average = WeightAverage(module, 0.9)
+    average = MovingAverage(module, 0.9)
     average.update()
     nn.init.constant_(module.weight, 5)
     with pytest.raises(RuntimeError), average.applied():
@@ -89,10 +90,42 @@ def test_the_parameters_return_after_a_failure() -> None:
     assert (module.weight == 5).all()
 
 
-def test_without_decay_there_is_no_average() -> None:
+def test_without_settings_there_is_no_average() -> None:
     module = nn.Linear(3, 2)
-    average = WeightAverage(module, 0.0)
+    average = build_average(module, TrainingSettings())
     nn.init.constant_(module.weight, 5)
     average.update()
+    average.checkpoint()
     with average.applied():
         assert (module.weight == 5).all()
+
+
+def test_the_mean_of_the_last_checkpoints() -> None:
+    module = nn.Linear(3, 2, dtype=torch.float64)
+    average = build_average(module, TrainingSettings(average_last=3))
+    assert isinstance(average, CheckpointAverage)
+    history = []
+    for step in range(1, 8):
+        nn.init.normal_(module.weight)
+        average.update()
+        if step % 2:
+            average.checkpoint()
+            history.append(module.weight.detach().clone())
+        with average.applied():
+            expected = torch.stack(history[-3:]).mean(dim=0)
+            assert torch.allclose(module.weight, expected, rtol=1e-14, atol=0)
+        assert step % 2 == 0 or torch.equal(module.weight, history[-1])
+
+
+@pytest.mark.parametrize("settings", [{"average_last": 2}, {"weight_average": 0.9}])
+def test_before_there_is_an_average_the_module_is_kept(settings: dict[str, Any]) -> None:
+    module = nn.Linear(3, 2)
+    average = build_average(module, TrainingSettings(**settings))
+    nn.init.constant_(module.weight, 5)
+    with average.applied():
+        assert (module.weight == 5).all()
+
+
+def test_two_averages_are_one_too_many() -> None:
+    with pytest.raises(ValidationError, match="average_last and weight_average are two averages"):
+        TrainingSettings(average_last=5, weight_average=0.9)

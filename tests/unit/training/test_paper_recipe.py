@@ -87,7 +87,7 @@ def test_the_rate_of_every_step_is_that_of_equation_3(step: int) -> None:
 def test_a_run_at_toy_size_follows_equation_3_and_learns(pairs: dict[str, Any], tmp_path: Path) -> None:
     watcher, d_model, warmup = Watcher(), 16, 60
     peak = {"learning_rate": (d_model * warmup) ** -0.5, "warmup": warmup}
-    size = {"max_steps": 80, "tokens_per_batch": 512, "threads": 1, "weight_average": 0.5, "log_every": 1}
+    size = {"max_steps": 80, "tokens_per_batch": 512, "threads": 1, "evaluate_every": 4, "log_every": 1}
     run = train(NAME, observers=[watcher], **TOY, **pairs, training={**peak, **size}, output=tmp_path / "run")
     expected = [paper_rate(step, d_model=d_model, warmup=warmup) for step in range(1, 81)]
     assert watcher.rates == pytest.approx(expected, rel=1e-12)

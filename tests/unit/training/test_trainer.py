@@ -307,6 +307,25 @@ def test_the_average_is_evaluated_and_kept_and_training_goes_on_from_the_weights
     assert distance(recorder.kept["last"], weights(averaged)) > 1e-3
 
 
+@pytest.mark.parametrize("validated", [True, False])
+def test_the_mean_of_the_last_checkpoints_is_kept(
+    untrained: Untrained, stores: Stores, rows: Rows, validated: bool
+) -> None:
+    """A checkpoint an epoch, whether or not there are data to judge it by; the same weights are trained on."""
+    plain, averaged = untrained(rows), untrained(rows)
+    history: list[Weights] = []
+    state, _ = fit(plain, stores(rows), recorder=Recorder(plain, lambda _: history.append(weights(plain))), epochs=4)
+    validation = stores(rows[:20]) if validated else None
+    _, recorder = fit(averaged, stores(rows), validation, epochs=4, average_last=3)
+    assert distance(weights(plain), weights(averaged)) == 0
+    per_epoch = state.step // 4
+    checkpoints = history[per_epoch - 1 :: per_epoch]
+    assert len(checkpoints) == 4
+    expected = {name: torch.stack([each[name] for each in checkpoints[-3:]]).mean(dim=0) for name in checkpoints[0]}
+    assert distance(recorder.kept["last"], expected) <= 1e-6
+    assert distance(recorder.kept["last"], weights(averaged)) > 1e-3
+
+
 # Failures
 
 
