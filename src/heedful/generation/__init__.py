@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from heedful.generation.constraints import Phrases
 from heedful.generation.engine import Request, SlotEngine
-from heedful.generation.generate import generate
+from heedful.generation.generate import generate, write_all
 from heedful.generation.rules import Rule, Written
 from heedful.generation.search import Hypothesis
 from heedful.generation.settings import GenerationSettings, parse_settings, read_generation_config
@@ -11,6 +12,7 @@ from heedful.generation.settings import GenerationSettings, parse_settings, read
 __all__ = [
     "GenerationSettings",
     "Hypothesis",
+    "Phrases",
     "Request",
     "Rule",
     "SlotEngine",
@@ -18,4 +20,5 @@ __all__ = [
     "generate",
     "parse_settings",
     "read_generation_config",
+    "write_all",
 ]

@@ -7,7 +7,7 @@ settings: neither on what is written beside it nor on when it entered.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -15,11 +15,14 @@ import torch
 from torch import Tensor
 
 from heedful.errors import RequestError
-from heedful.generation.rules import Rule, Written, make_rules
+from heedful.generation.constrained import ConstrainedSearch
+from heedful.generation.constraints import Phrases
+from heedful.generation.rules import BeginsWith, Rule, Written, make_rules
 from heedful.generation.search import Candidate, Hypothesis, Search, make_search
 from heedful.generation.settings import GenerationSettings
 from heedful.generation.slots import Slots
 from heedful.model import Transformer
+from heedful.nn import CopySource
 
 K = TypeVar("K")
 
@@ -37,6 +40,12 @@ class Request(Generic[K]):
     settings: GenerationSettings
     rules: tuple[Rule, ...] = ()
     """Beside those that the settings ask for, and before them."""
+    constraints: tuple[Phrases, ...] = ()
+    """Of each entry one phrase must appear in the text; takes 2 beams at least, see :func:`widened`."""
+    beginnings: Phrases = ()
+    """The text begins with one of them, after a token that the settings force to be the first."""
+    on_token: Callable[[int], object] | None = None
+    """Is told each token as soon as it is written; takes a search with one beam, whose tokens are never revised."""
 
 
 @dataclass
@@ -100,9 +109,14 @@ class SlotEngine(Generic[K]):
                 raise RequestError(
                     f"a text with {request.settings.num_beams} beams cannot enter, {self.num_beams} are set"
                 )
+            if request.on_token is not None and self.num_beams > 1:
+                raise RequestError(
+                    f"a text cannot be followed while it is written with {self.num_beams} beams: they are revised",
+                    remedy="Set num_beams to 1.",
+                )
             self._writing[slot] = _begin(request)
-        memory, mask = (None, None) if self.model.encoder is None else self._encode(requests)
-        self._slots.admit(empty, memory, mask)
+        memory, mask, source = (None, None, None) if self.model.encoder is None else self._encode(requests)
+        self._slots.admit(empty, memory, mask, source)
 
     @torch.inference_mode()
     def step(self) -> list[tuple[K, list[Hypothesis]]]:
@@ -125,6 +139,8 @@ class SlotEngine(Generic[K]):
         parents = torch.arange(beams).expand(len(self._writing), beams).clone()
         for (slot, writing), candidates in zip(writing_now, self._candidates(logits, writing_now), strict=True):
             followed = writing.search.advance(candidates)
+            if writing.request.on_token is not None:
+                writing.request.on_token(writing.search.beams[0].tokens[-1])
             if writing.search.done:
                 finished.append((writing.request.key, writing.search.hypotheses))
                 self._writing[slot] = None
@@ -151,7 +167,7 @@ class SlotEngine(Generic[K]):
         self._slots.keep(taken)
         self._writing = [self._writing[number] for number in taken]
 
-    def _encode(self, requests: Sequence[Request[K]]) -> tuple[Tensor, Tensor]:
+    def _encode(self, requests: Sequence[Request[K]]) -> tuple[Tensor, Tensor, CopySource | None]:
         device = self.model.token_embedding.weight.device
         width = max(len(request.source) for request in requests)
         ids = torch.zeros(len(requests), width, dtype=torch.int64, device=device)
@@ -159,7 +175,8 @@ class SlotEngine(Generic[K]):
         for row, request in enumerate(requests):
             ids[row, : len(request.source)] = torch.tensor(request.source, device=device)
             mask[row, : len(request.source)] = True
-        return self.model.encode(ids, None if bool(mask.all()) else mask), mask
+        memory = self.model.encode(ids, None if bool(mask.all()) else mask)
+        return memory, mask, self.model.copy_source(ids, memory, mask)
 
     def _candidates(self, logits: Tensor, writing_now: Sequence[tuple[int, _Writing[K]]]) -> list[list[Candidate]]:
         """The best continuations of each text, best first."""
@@ -181,6 +198,8 @@ class SlotEngine(Generic[K]):
         for row, (_, writing) in enumerate(writing_now):
             if writing.generator is not None:
                 best[row] = _draw(totals[row], writing.search.candidates, writing.generator)
+            if wanted := writing.search.wanted:
+                best[row] = _with_wanted(totals[row].view(self.num_beams, -1), best[row], wanted)
         size = logits.shape[-1]
         return [
             [Candidate(value, index // size, index % size) for value, index in zip(*row, strict=True)] for row in best
@@ -191,7 +210,10 @@ def _begin(request: Request[K]) -> _Writing[K]:
     settings = request.settings
     generator = torch.Generator().manual_seed(settings.seed) if settings.do_sample else None
     rules = (*request.rules, *make_rules(settings, request.source))
-    return _Writing(request, make_search(settings), rules, generator)
+    if request.beginnings:
+        rules = (*rules, BeginsWith(request.beginnings, settings.forced_bos_token_id is not None))
+    search = ConstrainedSearch(settings, request.constraints) if request.constraints else make_search(settings)
+    return _Writing(request, search, rules, generator)
 
 
 def _draw(totals: Tensor, count: int, generator: torch.Generator) -> tuple[list[float], list[int]]:
@@ -201,3 +223,15 @@ def _draw(totals: Tensor, count: int, generator: torch.Generator) -> tuple[list[
     drawn = torch.multinomial(probabilities, min(count, possible), generator=generator)
     values, order = totals.cpu()[drawn].sort(descending=True)
     return values.tolist(), drawn[order].tolist()
+
+
+def _with_wanted(
+    totals: Tensor, best: tuple[list[float], list[int]], wanted: Sequence[Sequence[int]]
+) -> tuple[list[float], list[int]]:
+    """The best continuations and those that a search wants to see besides, of ``totals`` (K, V), in order."""
+    size = totals.shape[1]
+    places = {beam * size + token for beam, tokens in enumerate(wanted) for token in tokens}
+    places.update(beam * size + token for beam, token in enumerate(totals.argmax(-1).tolist()))
+    index = torch.tensor(sorted(places.union(best[1])), device=totals.device)
+    values, order = totals.flatten()[index].sort(descending=True, stable=True)
+    return values.tolist(), index[order].tolist()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from heedful.errors import RequestError, UnsupportedError
-from heedful.generation.engine import Request, SlotEngine
+from heedful.generation.constrained import widened
+from heedful.generation.engine import K, Request, SlotEngine
 from heedful.generation.search import Hypothesis
 from heedful.generation.settings import GenerationSettings
 from heedful.model import Transformer
@@ -49,13 +54,30 @@ def generate(
     was_training = model.training
     model.eval()
     try:
-        engine: SlotEngine[int] = SlotEngine(
-            model, num_slots=min(num_slots, len(requests)), num_beams=settings.num_beams
-        )
-        answers = dict(engine.run(requests))
+        answers = dict(write_all(model, requests, num_slots=num_slots))
     finally:
         model.train(was_training)
     return [answers[number] for number in range(len(requests))]
+
+
+def write_all(
+    model: Transformer, requests: Iterable[Request[K]], *, num_slots: int = NUM_SLOTS
+) -> Iterator[tuple[K, list[Hypothesis]]]:
+    """Write all texts, each as soon as it is complete; those with the same number of beams side by side.
+
+    A text with phrases that must appear gets the beams that it needs, see :func:`widened`.
+
+    Args:
+        num_slots: texts that are written side by side; fewer where a text has more beams than its settings say.
+    """
+    groups: dict[tuple[int, int], list[Request[K]]] = defaultdict(list)
+    for request in requests:
+        settings = widened(request.settings, request.constraints)
+        groups[settings.num_beams, request.settings.num_beams].append(replace(request, settings=settings))
+    for (num_beams, asked), members in groups.items():
+        slots = max(1, num_slots * asked // num_beams)
+        engine: SlotEngine[K] = SlotEngine(model, num_slots=min(slots, len(members)), num_beams=num_beams)
+        yield from engine.run(members)
 
 
 def _request(key: int, tokens: tuple[int, ...], model: Transformer, settings: GenerationSettings) -> Request[int]:

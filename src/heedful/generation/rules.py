@@ -131,6 +131,27 @@ class ForcedAt:
 
 
 @dataclass(frozen=True)
+class BeginsWith:
+    """One of ``beginnings`` after ``place`` generated tokens, even where another rule forbids it."""
+
+    beginnings: Sequence[Sequence[int]]
+    place: int = 0
+
+    def __call__(self, scores: Tensor, written: Written) -> Tensor:
+        start = written.prompt_length + self.place
+        for beam, tokens in enumerate(written.tokens):
+            begun = list(tokens[start:])
+            fitting = [beginning for beginning in self.beginnings if list(beginning[: len(begun)]) == begun]
+            if written.generated < self.place or not fitting or any(len(each) == len(begun) for each in fitting):
+                continue  # too early, or one of them stands there
+            following = sorted({beginning[len(begun)] for beginning in fitting})
+            kept = scores[beam, following]
+            scores[beam] = -torch.inf
+            scores[beam, following] = kept if bool((kept > -torch.inf).any()) else 0.0
+        return scores
+
+
+@dataclass(frozen=True)
 class Never:
     """None of ``tokens``; with ``place``, not after so many generated ones."""
 

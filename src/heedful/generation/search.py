@@ -22,6 +22,8 @@ class Hypothesis:
     """Sum of the log-probabilities, normalised by length as the settings say."""
     log_probabilities: tuple[float, ...] = ()
     """Of each token, after the rules."""
+    unmet: tuple[int, ...] = ()
+    """Numbers of the constraints that the text does not meet."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,14 @@ class Search(ABC):
     def candidates(self) -> int:
         """Best candidates that :meth:`advance` wants to see."""
 
+    @property
+    def wanted(self) -> Sequence[Sequence[int]]:
+        """For each beam tokens that :meth:`advance` wants to see besides, and with them the beam's best token.
+
+        Empty where the best candidates of all beams are enough.
+        """
+        return ()
+
     @abstractmethod
     def advance(self, candidates: Sequence[Candidate]) -> list[int]:
         """Go on with the best of ``candidates``, which come best first.
@@ -81,11 +91,12 @@ class Search(ABC):
         length = len(self.beams[candidate.beam].tokens) + 1
         return candidate.token in self.settings.eos_token_id or length >= self.settings.max_new_tokens
 
-    def _complete(self, beam: Beam) -> Hypothesis:
+    def _complete(self, beam: Beam, unmet: tuple[int, ...] = ()) -> Hypothesis:
         return Hypothesis(
             tuple(beam.tokens),
             self.settings.normalised(beam.score, len(beam.tokens)),
             tuple(beam.log_probabilities),
+            unmet,
         )
 
 
@@ -134,17 +145,23 @@ class BeamSearch(Search):
         for candidate, end in list(zip(candidates, ends, strict=True))[:width]:
             if end and candidate.score > WORST:
                 self._keep(self.beams[candidate.beam].extended(candidate))
+        followed = self._go_on(going)
+        if followed and len(self._finished) == width:
+            self.done = settings.early_stopping is True or not self._may_gain(self._finished[-1][0])
+        return followed
+
+    def _go_on(self, going: Sequence[Candidate]) -> list[int]:
+        """Extend beams by the candidates, K or fewer; without any, the search is done."""
         if not going:
             self.done = True
             return []
-        going += [going[-1]] * (width - len(going))  # too few to go on: the last one stands for several
+        width = self.settings.num_beams
+        going = [*going, *[going[-1]] * (width - len(going))]  # too few: the last one stands for several
         beams = [self.beams[candidate.beam].extended(candidate) for candidate in going]
         for repeated in range(1, width):
             if going[repeated] is going[repeated - 1]:
                 beams[repeated].score = WORST
         self.beams = beams
-        full = len(self._finished) == width
-        self.done = full and (settings.early_stopping is True or not self._may_gain())
         return [candidate.beam for candidate in going]
 
     def _keep(self, beam: Beam) -> None:
@@ -152,13 +169,13 @@ class BeamSearch(Search):
         self._finished = sorted([*self._finished, (score, beam)], key=lambda entry: -entry[0])
         del self._finished[self.settings.num_beams :]
 
-    def _may_gain(self) -> bool:
+    def _may_gain(self, worst: float) -> bool:
         """Whether the best beam, at the length that suits it best, could still beat the worst complete text."""
         settings, best = self.settings, self.beams[0]
         length = len(best.tokens)
         if settings.early_stopping == "never" and settings.length_penalty > 0:
             length = settings.max_new_tokens
-        return settings.normalised(best.score, length) > self._finished[-1][0]
+        return settings.normalised(best.score, length) > worst
 
     @property
     def hypotheses(self) -> list[Hypothesis]:
