@@ -143,11 +143,15 @@ class Transformer(nn.Module):
         return self.decoder.project_memory(memory)
 
     def copy_source(self, ids: Tensor, memory: Tensor, mask: Tensor | None = None) -> CopySource | None:
-        """What may be copied of the texts (B, S) that ``encode`` made ``memory`` of; None where the model never does."""
+        """What may be copied of texts (B, S), ``memory`` being what ``encode`` made of them; None without a pointer."""
         return None if self.pointer is None else self.pointer.read(ids, memory, mask)
 
     def copies(self, hidden: Tensor, source: CopySource | None) -> Copies | None:
-        """What each hidden state (B, T, D) of the decoder may copy, for ``logits``; None where the model never does."""
+        """What each hidden state (B, T, D) of the decoder may copy, for ``logits``; None without a pointer.
+
+        Raises:
+            RequestError: the model has a pointer, and no source is given.
+        """
         if self.pointer is None:
             return None
         if source is None:

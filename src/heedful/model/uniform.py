@@ -130,7 +130,9 @@ class UniformSpec(Settings):
         )
 
     def _spec(self, vocabulary_size: int, **parts: object) -> TransformerSpec:
-        return parse_spec({"vocabulary_size": vocabulary_size, "d_model": self.d_model, "pointer": self.pointer, **parts})
+        return parse_spec(
+            {"vocabulary_size": vocabulary_size, "d_model": self.d_model, "pointer": self.pointer, **parts}
+        )
 
     def _embeddings(self, max_positions: int | None, *, num_token_types: int = 0) -> dict[str, object]:
         positions: dict[str, object] | None = None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from heedful.generation import GenerationSettings, Request
 from heedful.model import Transformer
+from heedful.nn import Copies
 from heedful.tasks.text_to_text.batch import IGNORED, TextToTextBatch, make_batch
 from heedful.tasks.text_to_text.languages import read_language
 from heedful.tasks.text_to_text.settings import TEXT_PLACE, TextToTextCard
@@ -43,8 +44,8 @@ class Architecture(ABC):
         """Pairs as tensors; each target ends with the end token."""
 
     @abstractmethod
-    def hidden(self, batch: TextToTextBatch, ids: Tensor) -> Tensor:
-        """The states (B, T, D) that the batch's targets are written from.
+    def hidden(self, batch: TextToTextBatch, ids: Tensor) -> tuple[Tensor, Copies | None]:
+        """The states (B, T, D) that the batch's targets are written from, and what they may copy.
 
         Args:
             ids: those of the batch, where some tokens may be hidden.
@@ -80,9 +81,11 @@ class EncoderDecoder(Architecture):
             device=self.model.token_embedding.weight.device,
         )
 
-    def hidden(self, batch: TextToTextBatch, ids: Tensor) -> Tensor:
-        """Of the decoder."""
-        return self.model.decode(batch.decoder_ids, self.model.encode(ids, batch.mask), batch.mask)
+    def hidden(self, batch: TextToTextBatch, ids: Tensor) -> tuple[Tensor, Copies | None]:
+        """Of the decoder; what is hidden from the encoder may be copied all the same."""
+        memory = self.model.encode(ids, batch.mask)
+        hidden = self.model.decode(batch.decoder_ids, memory, batch.mask)
+        return hidden, self.model.copies(hidden, self.model.copy_source(batch.ids, memory, batch.mask))
 
     def request(self, key: int, source: Encoding, settings: GenerationSettings) -> Request[int]:
         """The decoder begins with its start token."""
@@ -125,9 +128,9 @@ class DecoderOnly(Architecture):
             device=self.model.token_embedding.weight.device,
         )
 
-    def hidden(self, batch: TextToTextBatch, ids: Tensor) -> Tensor:  # noqa: ARG002 - as for every architecture
+    def hidden(self, batch: TextToTextBatch, ids: Tensor) -> tuple[Tensor, None]:  # noqa: ARG002 - as for every architecture
         """Of all tokens; padding comes last, and is not seen by what comes before."""
-        return self.model.decode(ids)
+        return self.model.decode(ids), None
 
     def request(self, key: int, source: Encoding, settings: GenerationSettings) -> Request[int]:
         """The decoder begins with the prompt."""

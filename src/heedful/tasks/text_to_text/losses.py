@@ -18,8 +18,8 @@ MAX_LOGITS = 2**21
 def smoothed_cross_entropy(
     hidden: Tensor,
     targets: Tensor,
-    logits_of: Callable[[Tensor], Tensor],
-    *,
+    logits_of: Callable[..., Tensor],
+    *beside: Tensor,
     parameters: Iterable[nn.Parameter],
     vocabulary_size: int,
     smoothing: float,
@@ -29,62 +29,58 @@ def smoothed_cross_entropy(
     Args:
         hidden: (N, D).
         targets: (N,), ``IGNORED`` where a token adds nothing.
-        logits_of: hidden states (n, D) -> logits (n, V).
+        logits_of: hidden states (n, D), and ``beside`` of the same tokens -> logits (n, V).
+        beside: (N, …) each.
         parameters: what ``logits_of`` may depend on besides; others do no harm.
         smoothing: share of the target that is spread evenly over the vocabulary.
     """
     real = targets != IGNORED
 
-    def piece(states: Tensor, labels: Tensor) -> Tensor:
-        loss: Tensor = _SmoothedCrossEntropy.apply(logits_of(states), labels, smoothing)  # type: ignore[no-untyped-call]
+    def piece(labels: Tensor, *states: Tensor) -> Tensor:
+        loss: Tensor = _SmoothedCrossEntropy.apply(logits_of(*states), labels, smoothing)  # type: ignore[no-untyped-call]
         return loss
 
-    return sum_in_pieces(
-        piece, hidden[real], targets[real], parameters=parameters, size=max(1, MAX_LOGITS // vocabulary_size)
-    )
+    rows = [tensor[real] for tensor in (targets, hidden, *beside)]
+    return sum_in_pieces(piece, rows, parameters=parameters, size=max(1, MAX_LOGITS // vocabulary_size))
 
 
 def sum_in_pieces(
-    piece: Callable[..., Tensor], states: Tensor, *constants: Tensor, parameters: Iterable[nn.Parameter], size: int
+    piece: Callable[..., Tensor], rows: Sequence[Tensor], *, parameters: Iterable[nn.Parameter], size: int
 ) -> Tensor:
-    """The sum of ``piece(states, *constants)`` over consecutive pieces of ``size`` rows.
+    """The sum of ``piece(*rows)`` over consecutive pieces of ``size`` rows.
 
     The gradient of each piece is computed right after its value, so what a piece holds is held for one piece at a time
     and nothing is computed twice.
 
     Args:
-        states: (N, …), which the gradient flows back to.
-        constants: (N, …) each, without gradient.
+        rows: (N, …) each; the gradient flows back to those that have one.
         parameters: what the value depends on besides.
     """
     learning = [parameter for parameter in parameters if parameter.requires_grad]
-    total: Tensor = _SumInPieces.apply(piece, size, constants, states, *learning)  # type: ignore[no-untyped-call]
+    total: Tensor = _SumInPieces.apply(piece, size, len(rows), *rows, *learning)  # type: ignore[no-untyped-call]
     return total
 
 
 class _SumInPieces(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        piece: Callable[..., Tensor],
-        size: int,
-        constants: Sequence[Tensor],
-        states: Tensor,
-        *parameters: Tensor,
-    ) -> Tensor:
-        wanted = [needed for needed, _ in zip(ctx.needs_input_grad[3:], (states, *parameters), strict=True)]
-        sums: list[Tensor | None] = [torch.empty_like(states) if wanted[0] else None, *[None] * len(parameters)]
-        total = states.new_zeros((), dtype=torch.promote_types(states.dtype, torch.float32))
-        for start in range(0, len(states), size):
-            rows = slice(start, start + size)
-            with torch.set_grad_enabled(any(wanted)):
-                own = states[rows].detach().requires_grad_(any(wanted))
-                value = piece(own, *[constant[rows] for constant in constants])
+    def forward(ctx: Any, piece: Callable[..., Tensor], size: int, num_rows: int, *tensors: Tensor) -> Tensor:
+        rows, parameters = tensors[:num_rows], tensors[num_rows:]
+        needed = ctx.needs_input_grad[3:]
+        gradients = [
+            torch.empty_like(tensor) if wanted and number < num_rows else None
+            for number, (tensor, wanted) in enumerate(zip(tensors, needed, strict=True))
+        ]
+        like = next((row for row in rows if row.is_floating_point()), rows[0])
+        total = like.new_zeros((), dtype=torch.promote_types(like.dtype, torch.float32))
+        for start in range(0, len(rows[0]), size):
+            place = slice(start, start + size)
+            with torch.set_grad_enabled(any(needed)):
+                own = [row[place].detach().requires_grad_(wanted) for row, wanted in zip(rows, needed, strict=False)]
+                value = piece(*own)
             total += value.detach()
-            if any(wanted):
-                gradients = torch.autograd.grad(value, [own, *parameters], allow_unused=True)
-                _add(sums, gradients, rows)
-        ctx.save_for_backward(*sums)
+            if any(needed):
+                _add(gradients, value, own, parameters, place)
+        ctx.save_for_backward(*gradients)
         return total
 
     @staticmethod
@@ -93,14 +89,18 @@ class _SumInPieces(torch.autograd.Function):
         return None, None, None, *[None if each is None else each * weight for each in ctx.saved_tensors]
 
 
-def _add(sums: list[Tensor | None], gradients: Sequence[Tensor | None], rows: slice) -> None:
-    """Add the gradients of a piece: those of its states stand in ``rows``, those of parameters add up."""
-    first, *others = gradients
-    if sums[0] is not None and first is not None:
-        sums[0][rows] = first
-    for number, gradient in enumerate(others, 1):
-        before = sums[number]
-        sums[number] = gradient if before is None or gradient is None else before.add_(gradient)
+def _add(
+    gradients: list[Tensor | None], value: Tensor, rows: Sequence[Tensor], parameters: Sequence[Tensor], place: slice
+) -> None:
+    """Add the gradients of a piece: those of its rows stand at ``place``, those of parameters add up."""
+    leaves = [(number, leaf) for number, leaf in enumerate((*rows, *parameters)) if leaf.requires_grad]
+    found = torch.autograd.grad(value, [leaf for _, leaf in leaves], allow_unused=True)
+    for (number, _), gradient in zip(leaves, found, strict=True):
+        kept = gradients[number]
+        if kept is not None and number < len(rows):
+            kept[place] = 0.0 if gradient is None else gradient
+        elif gradient is not None:
+            gradients[number] = gradient if kept is None else kept.add_(gradient)
 
 
 class _SmoothedCrossEntropy(torch.autograd.Function):

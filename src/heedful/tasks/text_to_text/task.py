@@ -19,6 +19,7 @@ from heedful.errors import DataError, RequestError
 from heedful.generation import Hypothesis, SlotEngine
 from heedful.metrics import TextStatistics, bootstrap
 from heedful.model import Transformer
+from heedful.nn import Copies
 from heedful.settings import parse
 from heedful.tasks.base import Assessment, Tally, Task
 from heedful.tasks.refusals import naming
@@ -219,11 +220,12 @@ class TextToText(Task[TextToTextBatch]):
 
     def loss(self, batch: TextToTextBatch) -> Tensor:
         """Sum over target tokens of the cross-entropy."""
-        hidden = self.architecture.hidden(batch, self._hide_tokens(batch))
+        hidden, copies = self.architecture.hidden(batch, self._hide_tokens(batch))
         return smoothed_cross_entropy(
             hidden.flatten(0, 1),
             batch.targets.flatten(),
-            self.model.logits,
+            lambda states, *copied: self.model.logits(states, Copies(*copied) if copied else None),
+            *(part.flatten(0, 1) for part in copies or ()),
             parameters=self.model.parameters(),
             vocabulary_size=self.model.spec.vocabulary_size,
             smoothing=self.objective.label_smoothing,
