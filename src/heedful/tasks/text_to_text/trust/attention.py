@@ -18,7 +18,7 @@ from torch import Tensor
 
 from heedful.data import token_budget_batches
 from heedful.model import Transformer
-from heedful.nn import AttentionKernel, CrossAttention, Layer, SelfAttention
+from heedful.nn import AttentionKernel, Copies, CrossAttention, Layer, SelfAttention
 
 MAX_CELLS = 2048
 """Tokens and padding, of both sides, that are read at a time."""
@@ -80,20 +80,23 @@ def read_answers(
 def _read_batch(model: Transformer, answers: Sequence[Finished], layers: Collection[int] | None) -> Iterator[Reading]:
     device = model.token_embedding.weight.device
     ids, _ = _padded([(*answer.prompt, *answer.tokens[:-1]) for answer in answers], device)
-    memory, memory_mask = None, None
+    memory, memory_mask, copied = None, None, None
     if model.encoder is not None:
         source_ids, memory_mask = _padded([answer.source for answer in answers], device)
         memory = model.encode(source_ids, memory_mask)
+        copied = model.copy_source(source_ids, memory, memory_mask)
     with watched_attention(model, layers) as watched:
         hidden = model.decode(ids, memory, memory_mask)
-    for row, answer in enumerate(answers):
-        first = len(answer.prompt) - 1
-        written = slice(first, first + len(answer.tokens))
+    places = [slice(len(a.prompt) - 1, len(a.prompt) - 1 + len(a.tokens)) for a in answers]
+    rows = [
+        torch.cat([states[row, place] for row, place in enumerate(places)])
+        for states in (hidden, *(model.copies(hidden, copied) or ()))
+    ]
+    tokens = torch.tensor([token for answer in answers for token in answer.tokens], device=device)
+    scores = np.split(_log_probabilities(model, tokens, rows), np.cumsum([len(a.tokens) for a in answers])[:-1])
+    for row, (answer, place) in enumerate(zip(answers, places, strict=True)):
         read = slice(0, len(answer.read))
-        yield Reading(
-            _log_probabilities(model, hidden[row, written], torch.tensor(answer.tokens, device=device)),
-            tuple(weights[row, :, written, read].float().cpu().numpy() for weights in watched),
-        )
+        yield Reading(scores[row], tuple(weights[row, :, place, read].float().cpu().numpy() for weights in watched))
 
 
 def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -105,12 +108,12 @@ def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor
     return ids.to(device), mask.to(device)
 
 
-def _log_probabilities(model: Transformer, hidden: Tensor, tokens: Tensor) -> NDArray[np.float64]:
-    """Hidden states (T, D) -> (T,)."""
+def _log_probabilities(model: Transformer, tokens: Tensor, rows: Sequence[Tensor]) -> NDArray[np.float64]:
+    """Of tokens (N,): hidden states (N, D), and what each may copy where the model copies -> (N,)."""
     size = max(1, MAX_LOGITS // model.spec.vocabulary_size)
     parts = []
-    for states, chosen in zip(torch.split(hidden, size), torch.split(tokens, size), strict=True):
-        logits = model.logits(states)
+    for chosen, states, *copies in zip(*(torch.split(tensor, size) for tensor in (tokens, *rows)), strict=True):
+        logits = model.logits(states, Copies(*copies) if copies else None)
         scores = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
         parts.append(scores.gather(-1, chosen[:, None])[:, 0])
     return torch.cat(parts).double().cpu().numpy()

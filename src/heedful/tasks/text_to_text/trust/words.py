@@ -54,10 +54,10 @@ def words_of_tokens(text: str, spans: Spans) -> TokenWords:
     return tuple(words)
 
 
-def source_spans(encoding: Encoding, prefix_length: int = 0) -> Spans:
-    """Where the tokens of a source stand in its text, which follows a prefix of so many characters."""
+def source_spans(encoding: Encoding, begin: int = 0) -> Spans:
+    """Where the tokens of what is read stand in the text, which begins at a character of it, behind a prefix."""
     return tuple(
-        None if special or end <= prefix_length else (max(start - prefix_length, 0), end - prefix_length)
+        None if special or end <= begin else (max(start - begin, 0), end - begin)
         for (start, end), special in zip(encoding.offsets, encoding.special, strict=True)
     )
 
