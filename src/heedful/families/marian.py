@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from heedful.checkpoint.rules import Rule, Rules
 from heedful.families.bart import (
     COMPUTED_POSITIONS,
     IGNORED,
     OPTIONS_REFUSED,
-    TABLES_APART,
     WITHOUT_HEAD,
     Form,
     computed_positions,
@@ -16,23 +16,32 @@ from heedful.families.config import ConfigReader
 from heedful.families.family import Family
 from heedful.model import TransformerSpec
 
+OWN_TABLES: Rules = (
+    Rule("encoder.embed_tokens.weight", "token_embedding.weight"),
+    Rule("decoder.embed_tokens.weight", "target_embedding.weight"),
+)
+"""Where ``share_encoder_decoder_embeddings`` is false."""
 _FORM = Form(pre_norm=False, embedding_norm=False, positions=computed_positions, vocabulary_size=58101)
 
 
 def _spec(config: ConfigReader) -> TransformerSpec:
-    config.require("share_encoder_decoder_embeddings", True, reason=TABLES_APART)
-    return _FORM.spec(config)
+    spec, of_target = _FORM.spec(config), config.optional_integer("decoder_vocab_size")
+    if config.flag("share_encoder_decoder_embeddings", True):
+        return spec
+    return spec.model_copy(update={"target_vocabulary_size": of_target or spec.vocabulary_size})
+
+
+def _rules(spec: TransformerSpec) -> Rules:
+    rules = _FORM.rules(spec)
+    return rules if spec.target_vocabulary_size is None else (*OWN_TABLES, *rules)
 
 
 MARIAN = Family(
     model_type="marian",
     architecture="MarianModel",
     spec=_spec,
-    rules=_FORM.rules,
+    rules=_rules,
     language_model=language_model("MarianMTModel"),
-    ignored=IGNORED
-    | WITHOUT_HEAD
-    | COMPUTED_POSITIONS
-    | {"decoder_vocab_size": "of the target's own table, where there is one"},
-    refused=("share_encoder_decoder_embeddings: false", *OPTIONS_REFUSED),
+    ignored=IGNORED | WITHOUT_HEAD | COMPUTED_POSITIONS,
+    refused=OPTIONS_REFUSED,
 )

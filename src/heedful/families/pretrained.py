@@ -41,6 +41,7 @@ from heedful.model.skeleton import skeleton
 from heedful.settings import nearest
 
 TOKEN_TABLE = "token_embedding.weight"  # noqa: S105 - a name of ours
+TARGET_TABLE = "target_embedding.weight"
 OUTPUT_WEIGHT = "output.weight"
 OUTPUT_BIAS = "output.bias"
 HEAD_PREFIX = "head."
@@ -173,9 +174,7 @@ def read_pretrained(
         CheckpointError: the folder is of no known family, or its config and weights do not fit each other; all
             faults are in one message.
     """
-    located = (
-        source if isinstance(source, Located) else locate(source, revision=revision, allow_pickle=allow_pickle)
-    )
+    located = source if isinstance(source, Located) else locate(source, revision=revision, allow_pickle=allow_pickle)
     config = read_json(located.folder / CONFIG_FILE)
     weights = open_weights(located.folder, allow_pickle=allow_pickle)
     if adapter is not None:
@@ -260,7 +259,7 @@ def understand(located: Located, config: Mapping[str, Any], weights: StoredWeigh
     if output is not None and (not own or any(name in steps for name in own)):
         spec = complete
         if output.tied:
-            _tie(steps)
+            _tie(steps, TOKEN_TABLE if spec.target_vocabulary_size is None else TARGET_TABLE)
     else:
         wanted = {name: shape for name, shape in wanted.items() if name not in own}
     unfit = [*config_faults(reader.faults), *_unfit(weights, steps, wanted, rules)]
@@ -340,14 +339,14 @@ def _without_place(steps: Mapping[str, Step], wanted: Mapping[str, tuple[int, ..
     return [stored[0] for stored, step in idle.items() if not any(name.startswith(HEAD_PREFIX) for name in step.ours)]
 
 
-def _tie(steps: dict[str, Step]) -> None:
+def _tie(steps: dict[str, Step], name: str) -> None:
     """Where output and token table are one tensor, either name will do, and both must hold the same."""
-    output, table = steps.pop(OUTPUT_WEIGHT, None), steps.get(TOKEN_TABLE)
+    output, table = steps.pop(OUTPUT_WEIGHT, None), steps.get(name)
     if output is None:
         return
     stored = output.stored if table is None else table.stored + output.stored
     base = output if table is None else table
-    steps[TOKEN_TABLE] = Step(base.rule, stored, base.ours)
+    steps[name] = Step(base.rule, stored, base.ours)
 
 
 def _wanted(spec: TransformerSpec, head: ClassificationHeadSpec | None) -> dict[str, tuple[int, ...]]:

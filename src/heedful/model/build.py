@@ -58,10 +58,12 @@ def build(spec: TransformerSpec, *, seed: int | None = None) -> Transformer:
     Args:
         seed: the same seed gives the same weights and leaves the global random state as it was.
     """
+    width = spec.embedding_width or spec.d_model
     with _seeded(seed):
         model = Transformer(
             spec,
-            token_embedding=nn.Embedding(spec.vocabulary_size, spec.embedding_width or spec.d_model),
+            token_embedding=nn.Embedding(spec.vocabulary_size, width),
+            target_embedding=nn.Embedding(spec.written_size, width) if spec.target_vocabulary_size else None,
             encoder=None if spec.encoder is None else _stack(spec.encoder, spec, causal=False),
             decoder=None if spec.decoder is None else _stack(spec.decoder, spec, causal=True),
             output=None if spec.output is None else _output(spec.output, spec),
@@ -162,7 +164,7 @@ def _output(spec: OutputSpec, model: TransformerSpec) -> LanguageModelHead:
         )
     return LanguageModelHead(
         width,
-        model.vocabulary_size,
+        model.written_size,
         tied=spec.tied,
         bias=spec.bias,
         transform=transform,

@@ -336,9 +336,12 @@ class PointerSpec(Settings):
 
 
 class TransformerSpec(Settings):
-    """A whole model: encoder-only, decoder-only or both, around one vocabulary."""
+    """A whole model: encoder-only, decoder-only or both, around one vocabulary or, of both, one each."""
 
     vocabulary_size: VocabularySize
+    target_vocabulary_size: VocabularySize | None = Field(
+        default=None, description="of a decoder with tokens of its own; both stacks have the same unless given"
+    )
     d_model: Width
     embedding_width: Width | None = Field(
         default=None, description="of the token vectors, and a linear map to d_model; d_model, and none, unless given"
@@ -347,6 +350,11 @@ class TransformerSpec(Settings):
     decoder: StackSpec | None = None
     output: OutputSpec | None = Field(default=None, description="none for a model that writes no text")
     pointer: PointerSpec | None = Field(default=None, description="none for a model that copies nothing")
+
+    @property
+    def written_size(self) -> int:
+        """V of what the decoder reads and writes."""
+        return self.target_vocabulary_size or self.vocabulary_size
 
     @model_validator(mode="wrap")
     @classmethod

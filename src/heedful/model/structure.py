@@ -36,6 +36,11 @@ def structural_faults(tree: Mapping[str, Any]) -> Iterator[Fault]:
         yield ("decoder", "layers"), "no layer has cross_attention: nothing would read the encoder"
     if tree.get("pointer") is not None and None in (encoder, decoder, tree.get("output")):
         yield ("pointer",), "copying needs an encoder that reads, and a decoder and an output that write"
+    if tree.get("target_vocabulary_size") is not None:
+        if None in (encoder, decoder):
+            yield ("target_vocabulary_size",), "two vocabularies need an encoder and a decoder"
+        if tree.get("pointer") is not None:
+            yield ("pointer",), "what is copied has to stand in the vocabulary of the target"
     yield from _disentangled_faults(encoder, decoder)
     width, d_model, output = tree.get("embedding_width"), tree.get("d_model"), tree.get("output")
     if width not in (None, d_model) and isinstance(output, Mapping) and output.get("transform") is None:

@@ -1,4 +1,4 @@
-"""The Transformer: encoder, decoder or both, around one table of token embeddings."""
+"""The Transformer: encoder, decoder or both, and the token embeddings."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Transformer(nn.Module):
         spec: TransformerSpec,
         *,
         token_embedding: nn.Embedding,
+        target_embedding: nn.Embedding | None = None,
         encoder: Stack | None = None,
         decoder: Stack | None = None,
         output: LanguageModelHead | None = None,
@@ -31,6 +32,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.spec = spec
         self.token_embedding = token_embedding
+        self.target_embedding = target_embedding
         self.encoder = encoder
         self.decoder = decoder
         self.output = output
@@ -40,6 +42,11 @@ class Transformer(nn.Module):
     def d_model(self) -> int:
         """D, the width of the hidden states."""
         return self.spec.d_model
+
+    @property
+    def written_embedding(self) -> nn.Embedding:
+        """The table of the tokens that the decoder reads and writes."""
+        return self.token_embedding if self.target_embedding is None else self.target_embedding
 
     @property
     def max_positions(self) -> int | None:
@@ -67,7 +74,7 @@ class Transformer(nn.Module):
             raise UnsupportedError("this model has no encoder", remedy="Use decode: it is a decoder-only model.")
         if token_types is not None and self.encoder.embeddings.token_types is None:
             raise UnsupportedError("this model has no token types", remedy="Leave token_types out.")
-        tokens = self._embed(ids, self.encoder.max_positions)
+        tokens = _embed(self.token_embedding, ids, self.encoder.max_positions)
         _check_shape("mask", mask, ids.shape, torch.bool)
         _check_shape("token_types", token_types, ids.shape, torch.int64)
         hidden: Tensor = self.encoder(tokens, mask=mask, token_types=token_types)
@@ -100,7 +107,8 @@ class Transformer(nn.Module):
         """
         if self.decoder is None:
             raise UnsupportedError("this model has no decoder", remedy="Use encode: it is an encoder-only model.")
-        tokens = self._embed(ids, self.decoder.max_positions, past=0 if cache is None else cache.length)
+        past = 0 if cache is None else cache.length
+        tokens = _embed(self.written_embedding, ids, self.decoder.max_positions, past=past)
         _check_shape("mask", mask, ids.shape, torch.bool)
         self._check_memory(len(ids), memory, memory_mask)
         if cache is not None:
@@ -124,7 +132,7 @@ class Transformer(nn.Module):
         """
         assert self.decoder is not None
         hidden: Tensor = self.decoder.step(
-            self.token_embedding(ids),
+            self.written_embedding(ids),
             positions=positions,
             key_positions=key_positions,
             visible=visible,
@@ -182,7 +190,7 @@ class Transformer(nn.Module):
                 f"this model {'copies nothing' if copies else 'copies tokens of the source'}",
                 remedy="Give logits what model.copies(hidden, source) returns.",
             )
-        logits: Tensor = self.output(hidden, self.token_embedding.weight)
+        logits: Tensor = self.output(hidden, self.written_embedding.weight)
         return logits if copies is None else mixture(logits, copies)
 
     def new_cache(self, batch_size: int, max_length: int) -> KeyValueCache:
@@ -193,7 +201,7 @@ class Transformer(nn.Module):
         """
         if self.decoder is None:
             raise UnsupportedError("this model has no decoder, and so no cache", remedy="Use encode without one.")
-        weight = self.token_embedding.weight
+        weight = self.written_embedding.weight
         return self.decoder.new_cache(batch_size, max_length, dtype=weight.dtype, device=weight.device)
 
     def _check_memory(self, batch_size: int, memory: Tensor | None, memory_mask: Tensor | None) -> None:
@@ -210,27 +218,28 @@ class Transformer(nn.Module):
             )
         _check_shape("memory_mask", memory_mask, memory.shape[:2], torch.bool)
 
-    def _embed(self, ids: Tensor, limit: int | None, *, past: int = 0) -> Tensor:
-        """Token vectors (B, T, D); refuses ids of the wrong shape or type, too many, or out of the vocabulary."""
-        if ids.dim() != 2 or ids.dtype != torch.int64:
-            raise RequestError(
-                f"ids must be int64 of shape (texts, tokens), not {ids.dtype} of shape {tuple(ids.shape)}",
-                remedy="Pad texts of unequal length into one tensor, and give a mask.",
-            )
-        length = past + ids.shape[1]
-        if limit is not None and length > limit:
-            raise InputTooLongError(
-                f"a text of {length} tokens was given; the model takes {limit}",
-                remedy="Shorten or split the text, or train a model with more positions.",
-            )
-        try:
-            vectors: Tensor = self.token_embedding(ids)
-        except IndexError:
-            raise RequestError(
-                f"ids run from {ids.min()} to {ids.max()}; the vocabulary ends at {self.spec.vocabulary_size - 1}",
-                remedy="Use the tokenizer that the model was trained with.",
-            ) from None
-        return vectors
+
+def _embed(table: nn.Embedding, ids: Tensor, limit: int | None, *, past: int = 0) -> Tensor:
+    """Token vectors (B, T, D); refuses ids of the wrong shape or type, too many, or out of the vocabulary."""
+    if ids.dim() != 2 or ids.dtype != torch.int64:
+        raise RequestError(
+            f"ids must be int64 of shape (texts, tokens), not {ids.dtype} of shape {tuple(ids.shape)}",
+            remedy="Pad texts of unequal length into one tensor, and give a mask.",
+        )
+    length = past + ids.shape[1]
+    if limit is not None and length > limit:
+        raise InputTooLongError(
+            f"a text of {length} tokens was given; the model takes {limit}",
+            remedy="Shorten or split the text, or train a model with more positions.",
+        )
+    try:
+        vectors: Tensor = table(ids)
+    except IndexError:
+        raise RequestError(
+            f"ids run from {ids.min()} to {ids.max()}; the vocabulary ends at {table.num_embeddings - 1}",
+            remedy="Use the tokenizer that the model was trained with.",
+        ) from None
+    return vectors
 
 
 def _check_cache(cache: KeyValueCache, batch_size: int) -> None:

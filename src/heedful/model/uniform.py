@@ -119,14 +119,17 @@ class UniformSpec(Settings):
         stack = self._stack(self.decoder_layers or self.num_layers, self._embeddings(max_positions))
         return self._spec(vocabulary_size, decoder=stack, output=OutputSpec(tied=self.tied_output))
 
-    def encoder_decoder(self, vocabulary_size: int, *, max_positions: int | None = None) -> TransformerSpec:
-        """Encoder and decoder over one vocabulary. Arguments and errors as for ``encoder``."""
+    def encoder_decoder(
+        self, vocabulary_size: int, *, target_vocabulary_size: int | None = None, max_positions: int | None = None
+    ) -> TransformerSpec:
+        """Encoder and decoder over one vocabulary, or over one each. Arguments and errors as for ``encoder``."""
         embeddings = self._embeddings(max_positions)
         return self._spec(
             vocabulary_size,
             encoder=self._stack(self.num_layers, embeddings),
             decoder=self._stack(self.decoder_layers or self.num_layers, embeddings, crossing=True),
             output=OutputSpec(tied=self.tied_output),
+            target_vocabulary_size=target_vocabulary_size,
         )
 
     def _spec(self, vocabulary_size: int, **parts: object) -> TransformerSpec:

@@ -45,6 +45,11 @@ def both(model_type: str, *, scale_embedding: bool = True, **options: Any) -> tu
 
 CASES = (
     *both("marian", decoder_start_token_id=5),
+    Case(
+        "marian",
+        {**PLAIN, "share_encoder_decoder_embeddings": False, "decoder_vocab_size": 61, "decoder_start_token_id": 1},
+        name="vocabularies",
+    ),
     *both("bart", classifier_dropout=0.1, decoder_start_token_id=3),
     *both("mbart", classifier_dropout=0.1),
     *both("pegasus"),

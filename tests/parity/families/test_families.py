@@ -179,7 +179,6 @@ UNSWITCHED = {
     *("normalize_before", "normalize_embedding", "add_final_layer_norm", "static_position_embeddings"),  # likewise
     *("do_blenderbot_90_layernorm", "extra_pos_embeddings"),
     *(f"{family}.tie_word_embeddings" for family in ("marian", "bart", "mbart", "pegasus", "m2m_100")),
-    "marian.share_encoder_decoder_embeddings",
     "t5.tie_word_embeddings",  # upstream makes it true whatever it is; see test_real_configs_encoder_decoder
     "rope_theta",
     "rope_scaling",  # how configs said it before rope_parameters; see test_rotary_configs

@@ -232,7 +232,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     | {"static_position_embeddings": False},
     "Helsinki-NLP/opus-mt": BART_REFUSED
     | PRE_NORM
-    | {"normalize_embedding": True, "static_position_embeddings": False, "share_encoder_decoder_embeddings": False},
+    | {"normalize_embedding": True, "static_position_embeddings": False},
     "facebook/nllb-200": BART_REFUSED
     | {"normalize_before": False, "add_final_layer_norm": False, "pad_token_id": 2**16},
     "t5-small": {
