@@ -11,6 +11,9 @@ _LETTERS = re.compile(r"(?:[^\W\d_]{1,2}\.-?)+[^\W\d_]{1,2}")
 _NUMBER = re.compile(r"\d+|[IVXLC]+")
 _ORDINAL = re.compile(r"\d{1,2}|[IVXLC]+")
 
+_APOSTROPHE = re.compile("['’]")
+"""What stands before it is a word of its own, such as an article."""
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -48,7 +51,8 @@ class SentenceRules:
 
 
 def _is_in(word: str, words: frozenset[str]) -> bool:
-    return word in words or word[:1].lower() + word[1:] in words
+    alone = _APOSTROPHE.split(word)[-1]
+    return alone in words or alone[:1].lower() + alone[1:] in words
 
 
 _TITLES = _words("dr prof mr mrs ms")

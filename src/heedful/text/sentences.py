@@ -24,12 +24,12 @@ _MARKS = re.compile(
     r"|</\w+>|\[\d{1,3}\]|[¹²³⁴-⁹])*+)"
     r"(?P<space>\s*)"
 )
-_OPENERS = re.compile(r"(?:[(\[{\"'“”„‚‘’«»‹›¿¡「『（［｛【《〈*_#–—•·-]|<\w[^<>]*>|['’][a-z]\s|\s)*")
-"""What may stand before the first word of a sentence; in Dutch ``'s`` too."""
+_OPENERS = re.compile(r"(?:['’][a-z]\s|[a-z]\)\s|[(\[{\"'“”„‚‘’«»‹›¿¡「『（［｛【《〈*_#–—•·-]|<\w[^<>]*>|\s)*+")
+"""What may stand before the first word of a sentence; ``a)`` too, and ``'s`` in Dutch."""
 _NEXT_WORD = re.compile(r"(?![^\W\d_]\.)\w+['’]?")
 """An initial is none."""
 _LAST_WORD = re.compile(r"[^\s(\[{\"'“„‚‘«»<>](?:[^\s(\[{\"“„‚‘«»<>]*)$")
-_LIST_NUMBER = re.compile(r"[(\[]?(?:\d{1,3}(?:\.\d{1,3})*|[IVX]{1,6}|[ivx]{1,6}|[^\W\d_])")
+_LIST_NUMBER = re.compile(r"[(\[]?(?:\d{1,3}(?:\.\d{1,3})*|[IVX]{1,6}|[ivx]{1,6}|[^\W\d_])[)\]]?")
 _GO_ON = frozenset(",;:)]}，、；：")
 _PARTICLES = frozenset("とはがをにもでのやっよねなだ")
 """In Japanese they carry a sentence on after what was quoted."""
