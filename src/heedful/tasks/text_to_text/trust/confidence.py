@@ -28,6 +28,8 @@ Floats = NDArray[np.float64]
 
 
 _FEATURES = ("mean_log_probability", "lowest_log_probability", "coverage", "length")
+_SIGNS = np.array([1, 1, 1, -1])
+"""Whether each speaks for an answer or against it."""
 
 
 class ConfidenceModel(Settings):
@@ -95,7 +97,23 @@ def _features(signals: Sequence[Signals]) -> Floats:
 
 
 def _fit(features: Floats, truth: Floats) -> tuple[Floats, float]:
-    """Weights and bias by Newton's method; the ridge is on weights of standardised features."""
+    """Weights (4,) and bias; a signal that would count the wrong way round counts nothing, and the others are refitted.
+
+    Few answers tell little of signals that agree, and a fit that takes a source that nobody looked at for a good sign
+    would be sure of the very answers that are worst.
+    """
+    weights, kept = np.zeros(len(_SIGNS)), np.ones(len(_SIGNS), dtype=np.bool_)
+    while True:
+        weights[:] = 0
+        weights[kept], bias = _logistic_regression(features[:, kept], truth)
+        wrong = weights * _SIGNS < 0
+        if not wrong.any():
+            return weights, bias
+        kept &= ~wrong
+
+
+def _logistic_regression(features: Floats, truth: Floats) -> tuple[Floats, float]:
+    """Weights (F,) and bias for features (N, F), by Newton's method; the ridge is on standardised features."""
     count = len(features)
     centre, scale = features.mean(axis=0), features.std(axis=0)
     scale[scale < TOLERANCE] = 1.0
@@ -108,7 +126,7 @@ def _fit(features: Floats, truth: Floats) -> tuple[Floats, float]:
         expected = _expit(design @ solution)
         gradient = design.T @ (expected - targets) + ridge @ solution
         curvature = (design.T * (expected * (1 - expected))) @ design + ridge
-        step = np.linalg.lstsq(curvature, gradient, rcond=None)[0].clip(-1, 1)
+        step = np.linalg.solve(curvature, gradient).clip(-1, 1)
         solution = solution - step
         if np.abs(step).max() < TOLERANCE:
             break
