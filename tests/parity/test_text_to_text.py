@@ -52,6 +52,17 @@ def marian(folder: Path, **config: Any) -> None:
     write_json(folder / "config.json", {"model_type": "marian"})
 
 
+def marian_apart(folder: Path, **config: Any) -> None:
+    """Two tokenizers with ids of their own."""
+    models = {"source": sentencepiece_model("unigram"), "target": sentencepiece_model("unigram", vocab_size=500)}
+    for side, name in (("source", "vocab.json"), ("target", "target_vocab.json")):
+        (folder / f"{side}.spm").write_bytes(models[side])
+        tokens = ["</s>", "<unk>", "<pad>", *pieces_of([models[side]])]
+        write_json(folder / name, {token: number for number, token in enumerate(tokens)})
+    write_json(folder / "tokenizer_config.json", {"separate_vocabs": True, **config})
+    write_json(folder / "config.json", {"model_type": "marian"})
+
+
 def m2m_100(folder: Path, **config: Any) -> None:
     model = sentencepiece_model("bpe")
     tokens = ["<s>", "<pad>", "</s>", "<unk>", *pieces_of([model])]
@@ -94,6 +105,14 @@ class Case:
 
 CASES: dict[str, Case] = {
     "marian": Case(marian, "MarianMTModel", "MarianConfig", SIZES),
+    "marian, two vocabularies": Case(
+        marian_apart,
+        "MarianMTModel",
+        "MarianConfig",
+        SIZES
+        | {"share_encoder_decoder_embeddings": False, "pad_token_id": 2, "decoder_start_token_id": 2}
+        | {"scale_embedding": True},
+    ),
     "marian, several languages": Case(
         marian, "MarianMTModel", "MarianConfig", SIZES, languages=("", "fra"), prefix=">>fra<< "
     ),
@@ -175,14 +194,19 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Che
     def checkpoint(name: str) -> Checkpoint:
         case, folder = CASES[name], tmp_path_factory.mktemp("checkpoint")
         case.tokenizer(folder)
-        size = max(tokenizer.vocabulary_size for tokenizer in Tokenizer.load_sides(folder).values())
-        settings = dict(case.settings)
+        sizes = [tokenizer.vocabulary_size for tokenizer in Tokenizer.load_sides(folder).values()]
+        apart = case.settings.get("share_encoder_decoder_embeddings") is False
+        settings: dict[str, Any] = {"vocab_size": max(sizes)}
+        if apart:
+            settings = {"vocab_size": sizes[0], "decoder_vocab_size": sizes[1]}
         if case.config == "MarianConfig":
-            last = {"pad_token_id": size - 1, "decoder_start_token_id": size - 1}
+            last = {"pad_token_id": max(sizes) - 1, "decoder_start_token_id": max(sizes) - 1}
             settings |= {"eos_token_id": 0, "forced_eos_token_id": 0, **last}
-        config = getattr(transformers, case.config)(**settings, vocab_size=size)
+        settings |= case.settings
+        config = getattr(transformers, case.config)(**settings)
         reference: Any = make(case.architecture, config)
-        reference.generation_config.update(max_length=LENGTH, bad_words_ids=[[size - 1]], no_repeat_ngram_size=1)
+        never = [[settings["pad_token_id"] if case.config == "MarianConfig" else max(sizes) - 1]]
+        reference.generation_config.update(max_length=LENGTH, bad_words_ids=never, no_repeat_ngram_size=1)
         reference.save_pretrained(folder)
         if case.config == "T5Config":
             edit(folder / "config.json", task_specific_params=T5_TASKS)
@@ -197,7 +221,7 @@ def upstream_tokenizer(case: Case, folder: Path, place: Path) -> Any:
     ``tests/parity/test_tokenizers.py`` says of which that is so, and proves ours equal to sentencepiece. Of M2M-100
     upstream would leave the tokens of languages in what it decodes.
     """
-    if case.tokenizer in (marian, bart) or case.config == "T5Config":
+    if case.tokenizer in (marian, marian_apart, bart) or case.config == "T5Config":
         return transformers.AutoTokenizer.from_pretrained(folder)
     case.tokenizer(place, **({"src_lang": case.languages[0]} if case.languages else {}))
     Tokenizer.load(place).save(place)

@@ -45,7 +45,8 @@ def make_batch(
     Args:
         hideable: may be shorter than what is read: what is not mentioned is not hideable.
     """
-    ids, decoder_ids, labels = _padded(read, pad), _padded(decoder_read, pad), _padded(targets, IGNORED)
+    ids, labels = _padded(read, pad), _padded(targets, IGNORED)
+    decoder_ids = _padded(decoder_read, 0)  # of the target's vocabulary; no token sees what comes after it
     flags = [[*row, *[False] * (ids.shape[1] - len(row))] for row in hideable]
     return TextToTextBatch(
         ids=ids.to(device),

@@ -8,7 +8,7 @@ from typing import TypeVar
 from heedful.data import Columns, ExampleStore
 from heedful.errors import RecipeError, UnsupportedError
 from heedful.families import read_pretrained
-from heedful.model import Transformer, UniformSpec, build
+from heedful.model import Transformer, TransformerSpec, UniformSpec, build
 from heedful.tasks.model_source import CheckpointSource, ModelSource, SpecSource
 from heedful.tasks.text_to_text.load import load_text_to_text, text_to_text_of
 from heedful.tasks.text_to_text.prompts import prompt_of
@@ -36,7 +36,7 @@ def create_text_to_text(kind: type[T]) -> Callable[..., T]:
         *,
         seed: int,
     ) -> T:
-        """A model with fresh weights and one vocabulary for both sides, or one that goes on from a checkpoint.
+        """A model with fresh weights, or one that goes on from a checkpoint.
 
         Raises:
             RequestError: the model cannot be made, or cannot write.
@@ -93,22 +93,23 @@ def _from_nothing(
     store: ExampleStore,
     seed: int,
 ) -> T:
-    trained = Tokenizer.train(store.texts(), tokenizer)
+    shared = settings.shared_vocabulary
+    reader = Tokenizer.train(store.texts() if shared else store.sources(), tokenizer)
+    writer = reader if shared else Tokenizer.train(store.targets(), tokenizer)
     longest = max(settings.max_length, settings.max_target_length)
     if isinstance(source, UniformSpec):
-        spec = source.encoder_decoder(trained.vocabulary_size, max_positions=longest)
+        written_size = None if shared else writer.vocabulary_size
+        spec = source.encoder_decoder(
+            reader.vocabulary_size, target_vocabulary_size=written_size, max_positions=longest
+        )
     elif isinstance(source, SpecSource):
         spec = source.spec  # a decoder alone is welcome: it reads the text in a prompt
     else:
         raise UnsupportedError("a module of your own cannot write", remedy="Use layers that are all alike, or spec.")
     if spec.decoder is None or spec.output is None:
         raise RecipeError("the model has no decoder or no output, and cannot write")
-    if trained.vocabulary_size > spec.vocabulary_size:
-        raise RecipeError(
-            f"the tokenizer learnt {trained.vocabulary_size:,} tokens, and the model has {spec.vocabulary_size:,}",
-            remedy="Give tokenizer.vocabulary_size and model.spec.vocabulary_size the same number.",
-        )
-    special = trained.special
+    _check_vocabularies(spec, reader, writer)
+    special = writer.special
     generation = PAPER_SEARCH.model_copy(update={"eos_token_id": (special.eos,), "decoder_start_token_id": special.bos})
     card = TextToTextCard(
         job=kind.job,
@@ -117,4 +118,19 @@ def _from_nothing(
         generation=generation,
     )
     model: Transformer = build(spec, seed=seed)
-    return kind(model, trained, card)
+    return kind(model, reader, card, target_tokenizer=writer)
+
+
+def _check_vocabularies(spec: TransformerSpec, reader: Tokenizer, writer: Tokenizer) -> None:
+    if (reader is writer) != (spec.target_vocabulary_size is None):
+        raise RecipeError(
+            "task.shared_vocabulary and model.spec.target_vocabulary_size contradict each other",
+            remedy="Give the spec a target_vocabulary_size where the vocabulary is not shared, and only there.",
+        )
+    sizes = {"vocabulary_size": (reader, spec.vocabulary_size), "target_vocabulary_size": (writer, spec.written_size)}
+    for name, (tokenizer, size) in sizes.items():
+        if tokenizer.vocabulary_size > size:
+            raise RecipeError(
+                f"the tokenizer learnt {tokenizer.vocabulary_size:,} tokens, and the model has {size:,}",
+                remedy=f"Give tokenizer.vocabulary_size and model.spec.{name} the same number.",
+            )

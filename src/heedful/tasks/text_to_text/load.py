@@ -12,7 +12,7 @@ from heedful.checkpoint import TASK_FILE, read_config, read_json, read_network, 
 from heedful.errors import CheckpointError
 from heedful.families import Pretrained
 from heedful.generation import GenerationSettings, read_generation_config
-from heedful.model import Transformer, build
+from heedful.model import Transformer, TransformerSpec, build
 from heedful.model.skeleton import skeleton
 from heedful.settings import parse
 from heedful.tasks.text_to_text.prompts import prompt_of
@@ -38,7 +38,7 @@ def load_text_to_text(kind: type[T]) -> Callable[..., T]:
         spec = read_spec(folder)
         with skeleton():
             model = build(spec)
-        sides = _tokenizers(folder, spec.vocabulary_size)
+        sides = _tokenizers(folder, spec)
         task = kind(model, sides[Side.SOURCE], card, target_tokenizer=sides.get(Side.TARGET))
         task.origin = read_config(folder).get("origin")
         read_network(folder, task.network)
@@ -63,7 +63,7 @@ def text_to_text_of(kind: type[T]) -> Callable[..., T]:
                 "decoder with a language-model head",
                 remedy="Take a model such as Marian, BART or T5, or a language model such as GPT-2 or LLaMA.",
             )
-        sides = _tokenizers(folder, spec.vocabulary_size)
+        sides = _tokenizers(folder, spec)
         source = sides[Side.SOURCE]
         model = pretrained.load_model(dtype=dtype)
         max_length, max_target_length = _lengths(model)
@@ -85,12 +85,18 @@ def text_to_text_of(kind: type[T]) -> Callable[..., T]:
     return adopt
 
 
-def _tokenizers(folder: Path, vocabulary_size: int) -> dict[Side, Tokenizer]:
+def _tokenizers(folder: Path, spec: TransformerSpec) -> dict[Side, Tokenizer]:
     sides = Tokenizer.load_sides(folder)
-    for tokenizer in sides.values():
-        if tokenizer.vocabulary_size > vocabulary_size:
+    if spec.target_vocabulary_size is not None and len(sides) == 1:
+        raise CheckpointError(
+            f"the model in {folder} has a vocabulary of its own for what it writes, and there is no tokenizer of it",
+            remedy=f"Add {Side.TARGET.file}, or all the tokenizer's files of the checkpoint.",
+        )
+    for side, tokenizer in sides.items():
+        known = spec.vocabulary_size if side is Side.SOURCE else spec.written_size
+        if tokenizer.vocabulary_size > known:
             raise CheckpointError(
-                f"a tokenizer in {folder} knows {tokenizer.vocabulary_size:,} tokens, the model {vocabulary_size:,}",
+                f"the {side} tokenizer in {folder} knows {tokenizer.vocabulary_size:,} tokens, the model {known:,}",
                 remedy="Take all files from the same model.",
             )
     return sides

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_serializer, field_validator, model_validator
@@ -12,6 +13,14 @@ from heedful.settings import Settings
 
 PAPER_SEARCH = GenerationSettings(num_beams=4, length_penalty=0.6, length_normalization="gnmt", early_stopping="never")
 """Vaswani et al. 2017, section 6.1: beam 4, length penalty 0.6."""
+
+PAPER_TRAINING: Mapping[str, Any] = {
+    "schedule": "inverse_square_root",
+    "betas": (0.9, 0.98),
+    "epsilon": 1e-9,
+    "average_last": 5,
+}
+"""Vaswani et al. 2017, sections 5.3 and 6.1."""
 
 
 TEXT_PLACE = "{text}"
@@ -75,6 +84,9 @@ class TextToTextSettings(Settings):
     )
     prompt: PromptSettings | None = Field(
         None, description="for a model without encoder: a text with {text} in it, `chat`, or a section"
+    )
+    shared_vocabulary: bool = Field(
+        True, description="one tokenizer for texts and targets, trained on both; false: one each, of the same size"
     )
     objective: ObjectiveSettings = ObjectiveSettings()
 

@@ -227,7 +227,7 @@ class TextToText(Task[TextToTextBatch]):
             lambda states, *copied: self.model.logits(states, Copies(*copied) if copied else None),
             *(part.flatten(0, 1) for part in copies or ()),
             parameters=self.model.parameters(),
-            vocabulary_size=self.model.spec.vocabulary_size,
+            vocabulary_size=self.model.spec.written_size,
             smoothing=self.objective.label_smoothing,
         )
 
