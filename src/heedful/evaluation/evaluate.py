@@ -87,4 +87,5 @@ def _evaluation(assessment: Assessment, seconds: float, notes: tuple[str, ...]) 
         confusion=confusion,
         notes=(*notes, *assessment.notes),
         extra=assessment.extra,
+        baselines=assessment.baselines,
     )

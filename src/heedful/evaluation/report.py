@@ -54,7 +54,8 @@ class Evaluation:
     ``per_class`` has one row a class in the order of the labels, and ``confusion`` is None where an example
     may have several labels or there are no labels. ``extra`` holds numbers that stand outside the task's
     metrics, such as the AUROC of out-of-scope detection; ``notes`` are sentences that the reader must not
-    miss, such as how many texts were cut; ``seconds`` is the time that predicting took; ``against`` is the comparison
+    miss, such as how many texts were cut; ``seconds`` is the time that predicting took; ``baselines`` is what needs
+    no learning reaches, its name -> metric -> value; ``against`` is the comparison
     with another model, where one was asked for.
     """
 
@@ -65,6 +66,7 @@ class Evaluation:
     confusion: Confusion | None = None
     notes: tuple[str, ...] = ()
     extra: dict[str, float] = field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     against: Rival | None = None
 
     def to_json(self) -> str:
@@ -124,9 +126,12 @@ class Evaluation:
         if levels:
             table.add_column(f"{max(levels):.0%} interval", justify="right")
         table.add_column("better", style="dim")
+        for baseline in self.baselines:
+            table.add_column(baseline, justify="right", style="dim")
         for name, value in self.metrics.items():
             interval = [value.interval] if levels else []
-            table.add_row(readable(name), value.number, value.unit, *interval, value.direction)
+            others = [value.in_unit(values[name]) for values in self.baselines.values()]
+            table.add_row(readable(name), value.number, value.unit, *interval, value.direction, *others)
         for name, number in self.extra.items():
             table.add_row(readable(name), f"{number:.3f}")
         return table

@@ -54,6 +54,8 @@ class Assessment:
     """(C, C), row = the true class, column = the predicted one."""
     notes: tuple[str, ...] = ()
     extra: dict[str, float] = field(default_factory=dict)
+    baselines: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What needs no learning reaches: its name -> metric -> value."""
 
 
 @dataclass

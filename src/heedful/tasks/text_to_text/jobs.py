@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
+from heedful.data import ExampleStore
 from heedful.metrics import (
     SUMMARIZATION_METRICS,
     TRANSLATION_METRICS,
@@ -13,6 +15,8 @@ from heedful.metrics import (
     summarization_statistics,
     translation_statistics,
 )
+from heedful.tasks.base import Assessment, Tally
+from heedful.tasks.text_to_text.baselines import baseline_values
 from heedful.tasks.text_to_text.task import TextToText
 
 
@@ -46,6 +50,12 @@ class Summarizer(TextToText):
     @property
     def main_metric(self) -> str:
         return "rougeL"
+
+    def assess(self, store: ExampleStore, *, resamples: int = 1000, tally: Tally | None = None) -> Assessment:
+        """As for every job, with what the first sentences or the longest ones would reach."""
+        assessment = super().assess(store, resamples=resamples, tally=tally)
+        texts = [example.text for example in store]
+        return replace(assessment, baselines=baseline_values(texts, [example.target or "" for example in store]))
 
     def compare(self, answers: Sequence[str], targets: Sequence[str]) -> TextStatistics[Any]:
         """What the metrics need."""
