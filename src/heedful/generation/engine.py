@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from heedful.errors import RequestError
+from heedful.errors import InputTooLongError, RequestError
 from heedful.generation.constrained import ConstrainedSearch
 from heedful.generation.constraints import Phrases
 from heedful.generation.rules import BeginsWith, Rule, Written, make_rules
@@ -56,17 +56,11 @@ class _Writing(Generic[K]):
     search: Search
     rules: tuple[Rule, ...]
     generator: torch.Generator | None
-    read: int = 0
-    """Tokens of the prompt that have been read."""
-    parents: list[int] = field(default_factory=list)
 
     @property
     def next_tokens(self) -> list[int]:
         """What each beam reads next."""
-        prompt = self.request.prompt
-        if self.read < len(prompt):
-            return [prompt[self.read]] * len(self.search.beams)
-        return [beam.tokens[-1] for beam in self.search.beams]
+        return [beam.tokens[-1] if beam.tokens else self.request.prompt[-1] for beam in self.search.beams]
 
     @property
     def written(self) -> Written:
@@ -96,27 +90,44 @@ class SlotEngine(Generic[K]):
 
     @torch.inference_mode()
     def admit(self, requests: Sequence[Request[K]]) -> None:
-        """Begin texts; their sources are read in one batch.
+        """Begin texts; their sources and prompts are read in one batch.
 
         Raises:
             RequestError: there are more requests than free slots, or one has another number of beams.
+            InputTooLongError: a prompt and what may be written after it exceed the model's positions.
         """
         empty = [number for number, writing in enumerate(self._writing) if writing is None][: len(requests)]
         if len(empty) < len(requests):
             raise RequestError(f"{len(requests)} texts cannot enter {self.free} free slots")
+        for request in requests:
+            self._check(request)
         for slot, request in zip(empty, requests, strict=True):
-            if request.settings.num_beams != self.num_beams:
-                raise RequestError(
-                    f"a text with {request.settings.num_beams} beams cannot enter, {self.num_beams} are set"
-                )
-            if request.on_token is not None and self.num_beams > 1:
-                raise RequestError(
-                    f"a text cannot be followed while it is written with {self.num_beams} beams: they are revised",
-                    remedy="Set num_beams to 1.",
-                )
             self._writing[slot] = _begin(request)
         memory, mask, source = (None, None, None) if self.model.encoder is None else self._encode(requests)
         self._slots.admit(empty, memory, mask, source)
+        begun = [request.prompt[:-1] for request in requests]  # the last token is read when the next one is written
+        if any(begun):
+            self._slots.read_prompts(empty, begun, memory, mask)
+
+    def _check(self, request: Request[K]) -> None:
+        settings = request.settings
+        if settings.num_beams != self.num_beams:
+            raise RequestError(f"a text with {settings.num_beams} beams cannot enter, {self.num_beams} are set")
+        if request.on_token is not None and self.num_beams > 1:
+            raise RequestError(
+                f"a text cannot be followed while it is written with {self.num_beams} beams: they are revised",
+                remedy="Set num_beams to 1.",
+            )
+        limit = None if self.model.decoder is None else self.model.decoder.max_positions
+        # The last token that is written is never read.
+        needed = len(request.prompt) + settings.max_new_tokens - 1
+        if limit is not None and needed > limit:
+            raise InputTooLongError(
+                f"a prompt of {len(request.prompt)} tokens and {settings.max_new_tokens} to be written are more than "
+                f"the {limit} positions of the model",
+                remedy=f"Set max_new_tokens to {max(1, limit - len(request.prompt) + 1)} or less, "
+                "or shorten what is to be read.",
+            )
 
     @torch.inference_mode()
     def step(self) -> list[tuple[K, list[Hypothesis]]]:
@@ -129,13 +140,7 @@ class SlotEngine(Generic[K]):
         idle = [0] * beams
         ids = [idle if writing is None else writing.next_tokens for writing in self._writing]
         logits = self._slots.read(torch.tensor(ids, device=self.model.token_embedding.weight.device))
-        writing_now = []
-        for slot, writing in enumerate(self._writing):
-            if writing is None:
-                continue
-            writing.read += 1
-            if writing.read >= len(writing.request.prompt):
-                writing_now.append((slot, writing))
+        writing_now = [(slot, writing) for slot, writing in enumerate(self._writing) if writing is not None]
         parents = torch.arange(beams).expand(len(self._writing), beams).clone()
         for (slot, writing), candidates in zip(writing_now, self._candidates(logits, writing_now), strict=True):
             followed = writing.search.advance(candidates)

@@ -5,6 +5,9 @@ branches copies nothing. Which columns a beam may look at, its own past, is a ma
 write the next K columns at the same time; what stood there before a slot's text began is hidden from it, and columns
 that no slot can see any more are dropped from the front.
 
+What a text begins with, its prompt, is read in one pass, and stands in columns at the front that are the slot's own:
+its beams share them, and they stay where they are while the text is written.
+
 The encoder's output is projected once for a text and shared by its beams, which are its queries.
 """
 
@@ -21,6 +24,8 @@ from heedful.nn import CopySource, LayerCache
 
 FIRST_BLOCKS = 16
 """Steps that there is room for at the beginning; the room doubles when it is full."""
+PROMPT_TOKENS = 8192
+"""Tokens of prompts, padding among them, that are read in one pass."""
 
 
 class Slots:
@@ -44,9 +49,13 @@ class Slots:
         self._memory_mask = torch.zeros(num_slots, 0, dtype=torch.bool, device=self._device)
         self._source: CopySource | None = None
         """(N, S), what may be copied, where the model copies."""
+        self._busy = torch.zeros(num_slots, dtype=torch.int64, device=self._device)
+        """(N,), 1 where a text is being written."""
+        self._prompt_columns = 0
         self._columns = 0
+        """All that hold something, those of prompts among them."""
         self._first: list[int | None] = [None] * num_slots
-        """The first column of each slot's text; None for an empty slot."""
+        """The first column of each slot's text behind its prompt; None for an empty slot."""
 
     @property
     def num_slots(self) -> int:
@@ -70,6 +79,7 @@ class Slots:
         """
         index = torch.tensor(list(slots), device=self._device)
         self.positions[index] = 0
+        self._busy[index] = 1
         self._visible[index] = False
         for slot in slots:
             self._first[slot] = self._columns
@@ -89,17 +99,54 @@ class Slots:
                 kept[index] = 0
                 kept[index, :width] = new
 
+    def read_prompts(
+        self, slots: Sequence[int], prompts: Sequence[Sequence[int]], memory: Tensor | None, memory_mask: Tensor | None
+    ) -> None:
+        """Read what n texts that were just admitted begin with, all tokens of a text at once.
+
+        Args:
+            prompts: without the token that each slot reads next.
+            memory, memory_mask: as for :meth:`admit`.
+        """
+        width = max(map(len, prompts))
+        if width > self._prompt_columns:
+            room = self._visible.shape[-1] + width - self._prompt_columns
+            self._rearrange(width, self._prompt_columns, room)
+            self._key_positions[:, :width] = torch.arange(width, device=self._device)
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=self._device)
+        ids = torch.zeros(len(prompts), width, dtype=torch.int64, device=self._device)
+        for row, prompt in enumerate(prompts):
+            ids[row, : len(prompt)] = torch.tensor(prompt, device=self._device)
+        index = torch.tensor(list(slots), device=self._device)
+        self.positions[index] = lengths
+        self._visible[index, :, :width] = torch.arange(width, device=self._device) < lengths[:, None, None]
+        size = max(1, PROMPT_TOKENS // width)
+        for rows in (slice(start, start + size) for start in range(0, len(prompts), size)):
+            cache = self.model.new_cache(len(ids[rows]), width)
+            self.model.decode(  # padding comes last, and is seen by nobody
+                ids[rows],
+                None if memory is None else memory[rows],
+                None if memory_mask is None else memory_mask[rows],
+                cache=cache,
+            )
+            for kept, read in zip(self.caches, cache.layers, strict=True):
+                kept.keys[index[rows], :, :width] = read.keys
+                kept.values[index[rows], :, :width] = read.values
+
     def release(self, slot: int) -> None:
         """The text in a slot is complete."""
+        self._busy[slot] = self.positions[slot] = 0
+        self._visible[slot] = False
         self._first[slot] = None
         self._memory_mask[slot] = False
 
     def read(self, ids: Tensor) -> Tensor:
         """Read the next token of every beam: (N, K) -> logits (N, K, V)."""
-        beams, start = self.num_beams, self._columns
-        if start + beams > self._visible.shape[-1]:
-            start = self._make_room()
-        end = self._columns = start + beams
+        beams = self.num_beams
+        if self._columns + beams > self._visible.shape[-1]:
+            self._make_room()
+        start, end = self._columns, self._columns + beams
+        self._columns = end
         self._visible[:, :, start:end] = torch.eye(beams, dtype=torch.bool, device=self._device)
         self._key_positions[:, start:end] = self.positions[:, None]
         longest = int(self._memory_mask.any(0).sum()) if self._memory_mask.shape[1] else 0
@@ -111,7 +158,7 @@ class Slots:
             memory_mask=self._memory_mask[:, :longest] if longest else None,
             caches=self._narrowed(longest),
         )
-        self.positions += 1
+        self.positions += self._busy
         source = None if self._source is None else self._source.map(lambda part: part[:, :longest])
         return self.model.logits(hidden, self.model.copies(hidden, source))
 
@@ -125,7 +172,7 @@ class Slots:
         """Leave all other slots, which are empty, out from now on; the numbers of the kept ones change to 0, 1, …"""
         index = torch.tensor(list(slots), device=self._device)
         self._first = [self._first[slot] for slot in slots]
-        self.positions = self.positions[index]
+        self.positions, self._busy = self.positions[index], self._busy[index]
         self._visible = self._visible[index]
         self._key_positions = self._key_positions[index]
         self._memory_mask = self._memory_mask[index]
@@ -150,18 +197,32 @@ class Slots:
             narrowed.append(view)
         return narrowed
 
-    def _make_room(self) -> int:
-        """Drop the columns that nobody sees, or double the room where few are; returns the first free column."""
-        first = min((first for first in self._first if first is not None), default=self._columns)
-        alive = slice(first, self._columns)
-        grow = first < (self._visible.shape[-1] + 1) // 2
-        self._visible = _moved(self._visible, alive, grow=grow)
-        self._key_positions = _moved(self._key_positions, alive, grow=grow)
+    def _make_room(self) -> None:
+        """Drop the columns that nobody sees, or double the room where few are."""
+        room, taken = self._visible.shape[-1], self._columns
+        first = min((first for first in self._first if first is not None), default=taken)
+        prompts = int(self._visible[:, 0, : self._prompt_columns].any(0).sum())
+        dropped = first - prompts
+        self._rearrange(prompts, first, room if dropped >= (room + 1) // 2 else 2 * room)
+
+    def _rearrange(self, prompts: int, first: int, room: int) -> None:
+        """Keep the columns from ``first`` on, behind ``prompts`` columns for prompts."""
+        alive = self._columns - first
+
+        def moved(tensor: Tensor, dim: int) -> Tensor:
+            shape = list(tensor.shape)
+            shape[dim] = room
+            fresh = tensor.new_zeros(shape)
+            kept = min(prompts, self._prompt_columns)
+            fresh.narrow(dim, 0, kept).copy_(tensor.narrow(dim, 0, kept))
+            fresh.narrow(dim, prompts, alive).copy_(tensor.narrow(dim, first, alive))
+            return fresh
+
+        self._visible, self._key_positions = moved(self._visible, -1), moved(self._key_positions, -1)
         for cache in self.caches:
-            cache.keys = _moved(cache.keys.transpose(-2, -1), alive, grow=grow).transpose(-2, -1)
-            cache.values = _moved(cache.values.transpose(-2, -1), alive, grow=grow).transpose(-2, -1)
-        self._first = [None if begun is None else begun - first for begun in self._first]
-        return self._columns - first
+            cache.keys, cache.values = moved(cache.keys, -2), moved(cache.values, -2)
+        self._first = [None if begun is None else begun + prompts - first for begun in self._first]
+        self._prompt_columns, self._columns = prompts, prompts + alive
 
     def _widen_memory(self, width: int) -> None:
         """Make room for source texts of ``width`` tokens."""
@@ -185,12 +246,3 @@ class Slots:
         kept = self._source or source.map(lambda part: part.new_zeros(self.num_slots, 0, *part.shape[2:]))
         missing = self._memory_mask.shape[1] - kept.ids.shape[1]
         return kept.map(lambda part: F.pad(part, (*(0, 0) * (part.dim() - 2), 0, missing))) if missing else kept
-
-
-def _moved(tensor: Tensor, alive: slice, *, grow: bool) -> Tensor:
-    """The columns ``alive``, those of the last dimension, at the front of a tensor of the same or twice the room."""
-    room = tensor.shape[-1] * (2 if grow else 1)
-    fresh = tensor.new_zeros(*tensor.shape[:-1], room)
-    kept = tensor[..., alive]
-    fresh[..., : kept.shape[-1]] = kept
-    return fresh
