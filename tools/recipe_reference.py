@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from heedful.model import PRESETS, TransformerSpec, UniformSpec
 from heedful.settings import Settings
 from heedful.tasks import JOBS, CheckpointSource, ModuleSource, SpecSource
+from heedful.tasks.text_to_text import PAPER_TRAINING
 from heedful.training import Recipe
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "recipe.md"
@@ -115,6 +116,12 @@ PRESETS_TEXT = """
 `base` and `big` are those of the paper (Vaswani et al. 2017, Table 3). Keys that are not shown keep their defaults.
 """
 
+TRAINING_TEXT = """\
+Translation and summarization from nothing begin with the paper's ways (Vaswani et al. 2017) where a recipe says nothing:
+{usual}.
+
+"""
+
 _BOUNDS = (
     (Gt, ">", "gt"),
     (Ge, "≥", "ge"),
@@ -188,6 +195,9 @@ def page() -> str:
         elif section == "model":
             parts += _model_parts()
         else:
+            if section == "training":
+                usual = [f"`{key}: {_yaml(value)}`" for key, value in PAPER_TRAINING.items()]
+                parts.append(textwrap.fill(TRAINING_TEXT.format(usual=", ".join(usual)), 120) + "\n\n")
             parts.append(_table(key for key in found if _section(key.path) == section))
     return "".join(parts)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -25,6 +25,7 @@ from heedful.tasks.classification import (
 )
 from heedful.tasks.model_source import OWN_MODULE
 from heedful.tasks.text_to_text import (
+    PAPER_TRAINING,
     SummarizationSettings,
     Summarizer,
     TranslationSettings,
@@ -50,12 +51,14 @@ class Job:
     """A foreign checkpoint as such a task."""
     finish: Callable[..., tuple[str, ...]] = lambda *_: ()
     """Fit on held-out examples what is fitted after training; what to tell the user."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """What the ``training`` section of its recipes has where they say nothing, unless they start from a checkpoint."""
 
 
 JOBS: dict[str, Job] = {
     "classification": Job(ClassificationSettings, create_classifier, load_classifier, classifier_of, finish_classifier),
-    "translation": Job(TranslationSettings, *text_to_text_job(Translator)),
-    "summarization": Job(SummarizationSettings, *text_to_text_job(Summarizer)),
+    "translation": Job(TranslationSettings, *text_to_text_job(Translator), training=PAPER_TRAINING),
+    "summarization": Job(SummarizationSettings, *text_to_text_job(Summarizer), training=PAPER_TRAINING),
 }
 
 

@@ -15,12 +15,14 @@ from heedful.data import AlignedFiles, Columns, OnBadRow
 from heedful.errors import RecipeError
 from heedful.model import PRESETS, UniformSpec
 from heedful.settings import Place, Settings, nearest, parse
-from heedful.tasks import CheckpointSource, ModelSource, TaskSettings, form_of
+from heedful.tasks import JOBS, CheckpointSource, ModelSource, TaskSettings, form_of
 from heedful.text import TokenizerSettings
 from heedful.training.settings import TrainingSettings
 from heedful.training.yaml_files import read_yaml
 
 MAX_RECIPE_BYTES = 1_000_000
+AVERAGES = frozenset({"average_last", "weight_average"})
+"""Two ways to average weights, of which a run has one."""
 
 
 def _joined(value: object) -> object:
@@ -118,6 +120,7 @@ def read_recipe(recipe: str | Path | Mapping[str, Any], overrides: Mapping[str, 
     for key, value in (overrides or {}).items():
         _override(data, key, value)
     _expand_preset(data)
+    _follow_the_job(data)
     return parse(Recipe, data, name=name, error=RecipeError)
 
 
@@ -191,6 +194,17 @@ def _expand_preset(data: dict[str, Any]) -> None:
     if name not in PRESETS:
         raise RecipeError(f"model.preset is {name!r}; {nearest(name, PRESETS)}")
     data["model"] = PRESETS[name].model_dump(mode="json", exclude_unset=True) | model
+
+
+def _follow_the_job(data: dict[str, Any]) -> None:
+    """Where a model is trained from nothing and the recipe is silent, its job's usual training holds."""
+    section, training, model = data.get("task"), data.get("training", {}), data.get("model")
+    job = JOBS.get(str(section.get("job"))) if isinstance(section, Mapping) else None
+    starts_from_nothing = not isinstance(model, CheckpointSource) and form_of(model) is not CheckpointSource
+    if job is None or not isinstance(training, Mapping) or not starts_from_nothing:
+        return
+    usual = {key: value for key, value in job.training.items() if not (key in AVERAGES and AVERAGES & {*training})}
+    data["training"] = usual | training
 
 
 def dump_recipe(recipe: Recipe) -> str:

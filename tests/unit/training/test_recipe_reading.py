@@ -449,3 +449,38 @@ def test_whatever_is_written_is_a_recipe_or_one_of_our_errors(overrides: dict[st
         assert error.message
     else:
         assert isinstance(recipe, Recipe)
+
+
+WRITING: dict[str, Any] = GOOD | {"task": {"job": "translation"}}
+
+
+@pytest.mark.parametrize("job", ["translation", "summarization"])
+def test_what_learns_to_write_from_nothing_is_trained_as_the_paper_says(job: str) -> None:
+    """Vaswani et al. 2017: sections 5.3, 5.4 and 6.1."""
+    recipe = read_recipe(GOOD | {"task": {"job": job}})
+    training = recipe.training
+    assert (training.schedule, training.betas, training.epsilon) == ("inverse_square_root", (0.9, 0.98), 1e-9)
+    assert training.average_last == 5
+    assert not isinstance(recipe.task, ClassificationSettings)
+    assert recipe.task.objective.label_smoothing == 0.1
+    assert isinstance(recipe.model, UniformSpec)
+    assert recipe.model.tied_output
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "value"),
+    [
+        ({"schedule": "cosine"}, "schedule", "cosine"),
+        ({"epsilon": 1e-6}, "epsilon", 1e-6),
+        ({"weight_average": 0.9}, "average_last", None),
+        ({"average_last": None}, "average_last", None),
+    ],
+)
+def test_the_recipe_has_the_last_word(given: dict[str, Any], field: str, value: object) -> None:
+    assert getattr(read_recipe(WRITING, {"training": given}).training, field) == value
+
+
+@pytest.mark.parametrize("model", [{"checkpoint": "folder"}, CheckpointSource(checkpoint="folder")])
+def test_what_goes_on_from_a_checkpoint_is_trained_as_any_other(model: object) -> None:
+    recipe = {key: value for key, value in WRITING.items() if key != "tokenizer"} | {"model": model}
+    assert read_recipe(recipe).training == read_recipe(GOOD).training
