@@ -1,0 +1,99 @@
+"""What a text asks of its answer: terms of a glossary, placeholders and markup."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from heedful.generation import Phrases
+from heedful.tasks.text_to_text.answer import TextAnswer
+from heedful.tasks.text_to_text.glossary import FoundTerm, Glossary, begins_word
+from heedful.tasks.text_to_text.markup import MarkedText, take_out
+from heedful.tasks.text_to_text.phrases import phrases_of
+from heedful.tasks.text_to_text.placeholders import PLACEHOLDER
+from heedful.text import Tokenizer
+
+
+@dataclass(frozen=True)
+class Terminology:
+    """What is looked for in texts before they are answered."""
+
+    tokenizer: Tokenizer
+    """Of the answers."""
+    glossary: Glossary = field(default_factory=Glossary)
+    keep_markup: bool = True
+    """Whether placeholders, addresses and inline tags survive."""
+
+    def prepare(self, text: str) -> PreparedText:
+        """Take out what the model should not read, and find what its answer must hold."""
+        found = [match.span() for match in PLACEHOLDER.finditer(text)] if self.keep_markup else []
+        unwritable = [span for span in found if not self._is_writable(text[slice(*span)])]
+        marked = take_out(text, unwritable) if self.keep_markup else MarkedText(text, (), ())
+        kept = [match.span() for match in PLACEHOLDER.finditer(marked.text)] if self.keep_markup else []
+        terms = [
+            term
+            for term in self.glossary.find(marked.text)
+            if not any(start < term.end and term.start < end for start, end in kept)
+        ]
+        return PreparedText(marked, tuple(marked.text[slice(*span)] for span in kept), tuple(terms), self.tokenizer)
+
+    def _is_writable(self, placeholder: str) -> bool:
+        """Whether the tokenizer can write it as it stands."""
+        phrases = phrases_of(self.tokenizer, placeholder, anywhere=True)
+        return bool(phrases) and self.tokenizer.decode(phrases[0]).strip() == placeholder
+
+
+@dataclass(frozen=True)
+class PreparedText:
+    """A text as the model reads it, and what there is to see to."""
+
+    marked: MarkedText
+    placeholders: tuple[str, ...]
+    """Those that must stand in the answer as they stand in the text."""
+    terms: tuple[FoundTerm, ...]
+    tokenizer: Tokenizer
+
+    @property
+    def text(self) -> str:
+        """What the model reads."""
+        return self.marked.text
+
+    @property
+    def constraints(self) -> tuple[Phrases, ...]:
+        """What must appear in the answer, for :class:`heedful.generation.Request`."""
+        phrases = [phrases_of(self.tokenizer, text, anywhere=True) for text in self.placeholders]
+        return (*phrases, *(phrases_of(self.tokenizer, found.term.target) for found in self.terms))
+
+    def finish(self, answer: TextAnswer) -> TextAnswer:
+        """The answer with the markup put back by its alignment, and a warning for each thing that is missing.
+
+        The alignment stays one of the words without markup.
+        """
+        return replace(
+            answer,
+            text=self.marked.put_back(answer.text, answer.alignment),
+            alternatives=tuple(self.marked.put_back(text, ()) for text in answer.alternatives),
+            warnings=(*answer.warnings, *self._missing(answer.text)),
+        )
+
+    def _missing(self, answer: str) -> list[str]:
+        """What the answer should hold and does not, for people."""
+        lacking = [
+            f"the placeholder {text} is missing"
+            for text, count in Counter(self.placeholders).items()
+            if answer.count(text) < count
+        ]
+        terms = {found.term.target: found.term.source for found in self.terms}
+        needed = Counter(found.term.target for found in self.terms)
+        lacking += [
+            f"the glossary's {target!r} for {terms[target]!r} is missing"
+            for target, count in needed.items()
+            if _count(target, answer) < count
+        ]
+        return lacking
+
+
+def _count(term: str, answer: str) -> int:
+    """How often a word begins with ``term``: an ending may follow, as in a plural."""
+    return sum(begins_word(answer, match.start()) for match in re.finditer(re.escape(term), answer))
