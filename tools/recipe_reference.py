@@ -117,7 +117,7 @@ PRESETS_TEXT = """
 """
 
 TRAINING_TEXT = """\
-Translation and summarization from nothing begin with the paper's ways (Vaswani et al. 2017) where a recipe says nothing:
+Where a recipe says nothing, translation and summarization from nothing follow the paper (Vaswani et al. 2017):
 {usual}.
 
 """
