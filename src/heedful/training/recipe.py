@@ -204,7 +204,7 @@ def _follow_the_job(data: dict[str, Any]) -> None:
     if job is None or not isinstance(training, Mapping) or not starts_from_nothing:
         return
     usual = {key: value for key, value in job.training.items() if not (key in AVERAGES and AVERAGES & {*training})}
-    data["training"] = usual | training
+    data["training"] = usual | dict(training)
 
 
 def dump_recipe(recipe: Recipe) -> str:
