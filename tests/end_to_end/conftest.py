@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from tests.end_to_end.toy_translation import SENTENCES, TOY, translated
 
 from heedful.cli.main import main
-from heedful.training import Run
+from heedful.training import Run, parse_overrides, train
 
 Call = Callable[..., "Answer"]
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -84,3 +85,21 @@ def recipe_file(recipe: Callable[..., dict[str, Any]], tmp_path: Path) -> Callab
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def pair_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all.en and all.de, whose lines belong together."""
+    folder = tmp_path_factory.mktemp("pairs")
+    (folder / "all.en").write_text("".join(f"{line}\n" for line in SENTENCES), encoding="utf-8")
+    (folder / "all.de").write_text("".join(f"{translated(line)}\n" for line in SENTENCES), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def translator(pair_files: Path) -> Path:
+    """The folder of a translator of these words."""
+    pair = f"{pair_files / 'all.en'}+{pair_files / 'all.de'}"
+    given: dict[str, Any] = {**parse_overrides(TOY), "data.train": pair, "data.validation": pair}
+    run = train("multi30k_en_de", **given, output=pair_files / "run")
+    return run.folder.absolute()

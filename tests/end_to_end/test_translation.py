@@ -6,46 +6,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from tests.end_to_end.toy_translation import SENTENCES, TOY, translated
 
 import heedful
 from heedful.training import parse_overrides
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Call
-
-WORDS = {"red": "rot", "green": "grün", "blue": "blau", "dog": "hund", "cat": "katze", "bird": "vogel"}
-SENTENCES = [f"{first} {second} {third}" for first in WORDS for second in WORDS for third in WORDS if first < second]
-TOY = (
-    "model={d_model: 64, num_layers: 1, num_heads: 4, d_ff: 128, dropout: 0}",
-    "tokenizer.vocabulary_size=320",
-    "task={max_length: 16, max_target_length: 16, validation_texts: 20, objective: {subword_dropout: 0}}",
-    "training={epochs: 80, tokens_per_batch: 512, learning_rate: 0.005, warmup: 40, weight_average: 0}",
-    "training.evaluate_every=80",
-    "training.threads=1",
-)
-
-
-def translated(sentence: str) -> str:
-    return " ".join(WORDS[word] for word in sentence.split())
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all.en and all.de."""
-    folder = tmp_path_factory.mktemp("pairs")
-    (folder / "all.en").write_text("".join(f"{line}\n" for line in SENTENCES), encoding="utf-8")
-    (folder / "all.de").write_text("".join(f"{translated(line)}\n" for line in SENTENCES), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def translator(files: Path) -> Path:
-    """The folder of a translator of these words."""
-    pair = f"{files / 'all.en'}+{files / 'all.de'}"
-    given: dict[str, Any] = {**parse_overrides(TOY), "data.train": pair, "data.validation": pair}
-    run = heedful.train("multi30k_en_de", **given, output=files / "run")
-    return run.folder
 
 
 def test_each_line_is_answered_by_its_translation(call: Call, translator: Path) -> None:
@@ -65,13 +32,16 @@ def test_json_tells_how_sure_and_whether_it_is_complete(call: Call, translator: 
     (line,) = call("predict", translator, "--json", text="dog red blue\n").stdout.splitlines()
     record = json.loads(line)
     assert -3 < record.pop("score") < 0
-    assert record == {"text": "hund rot blau", "cut_tokens": 0, "is_complete": True, "alternatives": []}
+    told = {"text": "hund rot blau", "cut_tokens": 0, "is_complete": True, "alternatives": [], "origin": "model"}
+    assert record | told == record
 
 
 def test_pairs_are_measured_from_two_files_and_from_any_columns(
-    call: Call, translator: Path, files: Path, tmp_path: Path
+    call: Call, translator: Path, pair_files: Path, tmp_path: Path
 ) -> None:
-    answer = call("evaluate", translator, f"{files / 'all.en'}+{files / 'all.de'}", "--json", "--resamples", 0)
+    answer = call(
+        "evaluate", translator, f"{pair_files / 'all.en'}+{pair_files / 'all.de'}", "--json", "--resamples", 0
+    )
     metrics = json.loads(answer.stdout)["metrics"]
     assert list(metrics) == ["bleu", "chrf", "chrfpp"]
     assert metrics["chrf"]["value"] > 95
@@ -98,9 +68,9 @@ def test_pairs_are_measured_from_two_files_and_from_any_columns(
     assert not (tmp_path / "report" / "per_class.csv").exists()
 
 
-def test_the_job_that_is_asked_for_has_to_be_that_of_the_run(call: Call, translator: Path, files: Path) -> None:
+def test_the_job_that_is_asked_for_has_to_be_that_of_the_run(call: Call, translator: Path, pair_files: Path) -> None:
     assert call("predict", translator, "--task", "translation", text="dog red blue\n").stdout == "hund rot blau\n"
-    for verb in (("predict", translator), ("evaluate", translator, files / "all.en")):
+    for verb in (("predict", translator), ("evaluate", translator, pair_files / "all.en")):
         answer = call(*verb, "--task", "classification", text="red\n")
         assert answer.exit_code == 2
         assert "was trained for translation, not for classification" in answer.stderr
@@ -115,8 +85,8 @@ def test_a_column_without_targets_is_named(call: Call, translator: Path, tmp_pat
     assert "target" in answer.stderr
 
 
-def test_the_recipe_that_a_run_leaves_trains_the_same_again(files: Path, tmp_path: Path) -> None:
-    pair = f"{files / 'all.en'}+{files / 'all.de'}"
+def test_the_recipe_that_a_run_leaves_trains_the_same_again(pair_files: Path, tmp_path: Path) -> None:
+    pair = f"{pair_files / 'all.en'}+{pair_files / 'all.de'}"
     given: dict[str, Any] = {
         **parse_overrides(TOY),
         "training.max_steps": 3,

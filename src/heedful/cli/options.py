@@ -25,6 +25,31 @@ Job = Annotated[
         help="What a checkpoint of others is to do: classification (as if not given), translation or summarization.",
     ),
 ]
+TextsOrDocument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        show_default=False,
+        help="Texts: .txt, one a line, or .csv, .tsv, .jsonl, .parquet with columns; or a document: .srt, .vtt, .md, "
+        ".html. Standard input if not given.",
+    ),
+]
+Form = Annotated[
+    Literal["lines", "plain", "srt", "vtt", "markdown", "html"] | None,
+    typer.Option(
+        "--format", help="What FILE is: texts one by one, or a document; as the ending of its name says if not given."
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write the answers there, as a whole when all are there; safe to stop."
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an --output that was interrupted.")]
+Beams = Annotated[
+    int | None, typer.Option(min=1, max=64, metavar="N", help="Hypotheses to follow at a time; 1 is fastest.")
+]
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="Folder of a run or of a checkpoint, or a name of the Hub: owner/name.")
 ]

@@ -1,0 +1,60 @@
+"""``heedful summarize``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from heedful.cli.options import (
+    AllowPickle,
+    BadRow,
+    Beams,
+    Form,
+    Json,
+    Model,
+    Output,
+    Resume,
+    Revision,
+    TextColumn,
+    TextsOrDocument,
+    renamed,
+)
+
+NAME = "summarize"
+EXAMPLES = (
+    "heedful summarize runs/articles articles.jsonl --output summaries.txt",
+    "heedful summarize runs/articles page.html --length short",
+    "heedful summarize facebook/bart-large-cnn report.txt --format plain",
+)
+
+
+def command(
+    model: Model,
+    data: TextsOrDocument = "-",
+    length: Annotated[
+        str, typer.Option(metavar="short|medium|long|N", help="How long summaries are; N is the most tokens of one.")
+    ] = "medium",
+    beams: Beams = None,
+    form: Form = None,
+    output: Output = None,
+    resume: Resume = False,
+    text_column: TextColumn = None,
+    on_bad_row: BadRow = "error",
+    revision: Revision = None,
+    allow_pickle: AllowPickle = False,
+    as_json: Json = False,
+) -> None:
+    """Summarize texts, one a line, or a document as a whole.
+
+    One line for each text, in order; with --json, one JSON object with all there is to say about it.
+    """
+    from heedful.cli.answering import Work, answer_all
+    from heedful.tasks import Summarizer, load
+    from heedful.tasks.text_to_text.search import length_changes, search_settings
+
+    task = load(model, task=Summarizer.job, revision=revision, allow_pickle=allow_pickle)
+    changes = length_changes(length, task.card.generation) | ({"num_beams": beams} if beams else {})
+    task.card = task.card.model_copy(update={"generation": search_settings(task, **changes)})
+    columns = renamed(task.card.columns, text=text_column)
+    answer_all(task, Work(data, columns, on_bad_row, form, output, resume, as_json))

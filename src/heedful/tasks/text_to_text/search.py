@@ -1,0 +1,57 @@
+"""How a user's wishes change the way a model searches for its answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from heedful.errors import RequestError
+from heedful.generation import GenerationSettings
+from heedful.generation.settings import parse_settings
+from heedful.settings import nearest
+from heedful.tasks.text_to_text.task import TextToText
+
+LENGTHS = ("short", "medium", "long")
+"""Names of lengths; a number of tokens may stand instead."""
+
+
+def search_settings(task: TextToText, **changes: Any) -> GenerationSettings:
+    """The task's settings with ``changes``, to hand on to its card or to ``write``.
+
+    Raises:
+        RequestError: one of them is impossible or unknown, or the model cannot write so long a text.
+    """
+    settings = parse_settings(task.card.generation.model_dump() | changes)
+    limit = task.model.max_positions
+    if limit is not None and settings.max_new_tokens > limit:
+        raise RequestError(
+            f"{settings.max_new_tokens:,} tokens are to be written, and the model has positions for {limit:,}",
+            remedy=f"Ask for {limit:,} or fewer.",
+        )
+    return settings
+
+
+def length_changes(length: str, settings: GenerationSettings) -> dict[str, Any]:
+    """What changes of ``settings`` for answers of a length.
+
+    Args:
+        length: ``medium`` for what the model is used to; ``short`` for a quarter of its longest answer at most;
+            ``long`` for a half at least; or a number of tokens: the most, and at least half of it.
+
+    Raises:
+        RequestError: it is none of these.
+    """
+    longest = settings.max_new_tokens
+    if length == "medium":
+        return {}
+    if length == "long":
+        return {"min_new_tokens": max(longest // 2, settings.min_new_tokens)}
+    if length == "short":
+        longest, shortest = max(longest // 4, 1), min(settings.min_new_tokens, longest // 8)
+    elif length.isdecimal() and int(length) > 0:
+        longest, shortest = int(length), int(length) // 2
+    else:
+        raise RequestError(
+            f"{length!r} is no length of a text",
+            remedy=f"Give a number of tokens, or a name: {nearest(length, LENGTHS)}",
+        )
+    return {"max_new_tokens": longest, "min_new_tokens": shortest}

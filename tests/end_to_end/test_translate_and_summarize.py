@@ -1,0 +1,201 @@
+"""heedful translate and heedful summarize: documents come back intact, and an interruption costs little."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.end_to_end.toy_translation import SENTENCES, translated
+
+import heedful
+from heedful.data import Example
+
+if TYPE_CHECKING:
+    from tests.end_to_end.conftest import Call
+
+PAGE = '<html>\n<!-- red --><p class="red">dog red blue</p>\n<pre>red</pre><p>{}<img alt="bird cat red"></p></html>\n'
+SUBTITLES = "1\n00:00:01,000 --> 00:00:02,000\n{}\n\n2\n00:00:03,000 --> 00:00:04,000\n{}\n"
+MARKDOWN = "---\ntitle: red\n---\n# {}\n\n- {}\n\n```\nred\n```\n"
+
+
+@pytest.fixture(scope="module")
+def summarizer(translator: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The translator, which takes its work for summaries."""
+    folder = tmp_path_factory.mktemp("summarizer") / "run"
+    shutil.copytree(translator, folder)
+    card = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    (folder / "task.json").write_text(json.dumps(card | {"job": "summarization"}), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "document", "answered"),
+    [
+        (
+            "page.html",
+            PAGE.format("cat green bird"),
+            PAGE.replace("dog red blue", "hund rot blau")
+            .replace("bird cat red", "vogel katze rot")
+            .format("katze grün vogel"),
+        ),
+        (
+            "film.srt",
+            SUBTITLES.format("dog red blue", "cat green\nbird"),
+            SUBTITLES.format("hund rot blau", "katze grün\nvogel"),
+        ),
+        (
+            "read.md",
+            MARKDOWN.format("dog red blue", "cat green bird"),
+            MARKDOWN.format("hund rot blau", "katze grün vogel"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("verb", ["translate", "predict"])
+def test_a_document_comes_back_intact(
+    call: Call, translator: Path, tmp_path: Path, verb: str, name: str, document: str, answered: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(document, encoding="utf-8")
+    answer = call(verb, translator, file)
+    assert answer.exit_code == 0
+    assert answer.stdout == answered
+    output = tmp_path / f"to-{name}"
+    assert call(verb, translator, file, "--output", output).stdout == ""
+    assert output.read_text(encoding="utf-8") == answered
+
+
+def test_the_format_may_be_named(call: Call, translator: Path) -> None:
+    answer = call("translate", translator, "-", "--format", "markdown", text="# dog red blue\n")
+    assert answer.stdout == "# hund rot blau\n"
+    as_lines = call("translate", translator, "--format", "lines", text="dog red blue\ncat green bird\n")
+    assert as_lines.stdout == "hund rot blau\nkatze grün vogel\n"
+    (record,) = call(
+        "translate", translator, "--format", "html", "--json", text="<p>dog red blue</p>"
+    ).stdout.splitlines()
+    assert json.loads(record)["text"] == "hund rot blau"
+
+
+def test_a_malformed_document_is_refused_with_its_line(call: Call, translator: Path, tmp_path: Path) -> None:
+    file = tmp_path / "film.srt"
+    file.write_text("1\n00:00:01,000 -> 00:00:02,000\ndog\n", encoding="utf-8")
+    answer = call("translate", translator, file)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert f"{file}, line 2: should be a time line" in answer.stderr
+
+
+def test_beams_and_languages_are_those_of_the_verb(call: Call, translator: Path) -> None:
+    answer = call("translate", translator, "--beams", 1, text="dog red blue\n")
+    assert answer.stdout == "hund rot blau\n"
+    example = Example("bird bird cat dog", None, (), 1)
+    for beams in (1, 3):
+        (wanted,) = heedful.load(translator).write([example], num_beams=beams)
+        told = json.loads(call("translate", translator, "--beams", beams, "--json", text=f"{example.text}\n").stdout)
+        assert (told["text"], told["score"]) == (wanted.text, wanted.score)
+    refused = call("translate", translator, "--to", "fr", text="dog\n")
+    assert refused.exit_code == 2
+    assert "'fr'" in refused.stderr
+    assert call("translate", translator, "--beams", 65, text="dog\n").exit_code == 2
+
+
+def test_a_verb_wants_a_model_of_its_job(call: Call, translator: Path, summarizer: Path, model: Path) -> None:
+    for verb, folder, job in [
+        ("summarize", translator, "translation"),
+        ("translate", summarizer, "summarization"),
+        ("translate", model, "classification"),
+    ]:
+        answer = call(verb, folder, text="dog\n")
+        assert answer.exit_code == 2
+        assert f"was trained for {job}" in answer.stderr
+    answer = call("predict", model, "--format", "srt", text="1\n")
+    assert answer.exit_code == 2
+    assert "can be translated or summarized, not classified" in answer.stderr
+
+
+def test_a_summary_has_the_length_that_is_asked_for(call: Call, summarizer: Path) -> None:
+    text = "dog red blue cat\n"
+    usual = json.loads(call("summarize", summarizer, "--json", text=text).stdout)
+    assert usual == json.loads(call("summarize", summarizer, "--json", "--length", "medium", text=text).stdout)
+    short = json.loads(call("summarize", summarizer, "--json", "--length", "2", text=text).stdout)
+    assert not short["is_complete"]
+    assert len(short["text"]) < len(usual["text"])
+    assert "1 answers were ended at 2 tokens" in call("summarize", summarizer, "--length", "2", text=text).stderr
+    long = json.loads(call("summarize", summarizer, "--json", "--length", "long", text="dog red\n").stdout)
+    assert len(long["text"]) > len(call("summarize", summarizer, text="dog red\n").stdout)
+    refused = call("summarize", summarizer, "--length", "shrt", text=text)
+    assert refused.exit_code == 2
+    assert "'shrt' is no length of a text" in refused.stderr
+    assert "did you mean short?" in refused.stderr
+
+
+def test_a_document_has_one_summary(call: Call, summarizer: Path) -> None:
+    answer = call("summarize", summarizer, "--format", "markdown", text="# dog\n\nred **blue**\n")
+    assert answer.exit_code == 0
+    assert len(answer.stdout.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A file that takes some seconds, and its translation."""
+    lines = [line for _ in range(8) for line in SENTENCES]
+    path = tmp_path_factory.mktemp("many") / "many.txt"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path, "".join(f"{translated(line)}\n" for line in lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_translation_goes_on_where_it_stopped(
+    call: Call, heedful_path: Path, translator: Path, many: tuple[Path, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    file, wanted = many
+    output, partial = tmp_path / "out.txt", tmp_path / "out.txt.partial"
+    arguments = ["translate", translator, file, "--beams", "4", "--output", output]
+    with subprocess.Popen([heedful_path, *map(str, arguments)], stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not (partial.exists() and partial.read_bytes().count(b"\n") > 256):
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, told = process.communicate()
+    assert process.returncode == (130 if number is signal.SIGINT else -number)
+    assert "--resume goes on" in told or number is not signal.SIGINT
+    assert not output.exists()
+    kept = partial.read_bytes().count(b"\n") - 1
+    assert 256 <= kept < wanted.count("\n")
+    refused = call(*arguments)
+    assert refused.exit_code == 2
+    assert "of a prediction that was interrupted" in refused.stderr
+    other = call("translate", translator, file, "--beams", "2", "--output", output, "--resume")
+    assert other.exit_code == 2
+    assert "the settings changed since" in other.stderr
+    resumed = call(*arguments, "--resume")
+    assert resumed.exit_code == 0
+    assert f"{kept:,} texts were answered before" in resumed.stderr
+    assert f"{wanted.count(chr(10)) - kept:,} texts in" in resumed.stderr
+    assert output.read_text(encoding="utf-8") == wanted
+    assert not partial.exists()
+
+
+def test_another_model_does_not_go_on(call: Call, translator: Path, model: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.txt"
+    header = json.dumps({"model": "other", "settings": "other"})
+    record = json.dumps({"text": "x", "answer": "y"})
+    output.with_name("out.txt.partial").write_text(f"{header}\n{record}\n", encoding="utf-8")
+    answer = call("predict", model, "--output", output, "--resume", text="card stolen\n")
+    assert answer.exit_code == 2
+    assert "the model and the settings changed since" in answer.stderr
+    answer = call("predict", model, "--resume", text="card stolen\n")
+    assert answer.exit_code == 2
+    assert "Name it with --output" in answer.stderr
+
+
+def test_any_answers_go_into_a_file(call: Call, model: Path, tmp_path: Path) -> None:
+    output = tmp_path / "deep" / "out.tsv"
+    shown = call("predict", model, text="card stolen\n\nrain\n").stdout
+    answer = call("predict", model, "--output", output, text="card stolen\n\nrain\n")
+    assert (answer.exit_code, answer.stdout) == (0, "")
+    assert output.read_text(encoding="utf-8") == shown
+    assert [path.name for path in output.parent.iterdir()] == ["out.tsv"]
