@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -19,6 +20,9 @@ from heedful.text import is_unicode
 IDENTICAL_SHARE = 0.02
 """A larger share of targets that are their sources teaches a model to copy (Ott et al. 2018, "Analyzing Uncertainty in
 Neural Machine Translation")."""
+
+
+LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
 class LabelKind(StrEnum):
@@ -44,6 +48,9 @@ class Columns(Settings):
     pair: str | None = Field(None, description="a second text, where pairs of texts are classified")
     label: str = Field("label", description="its label or labels")
     target: str = Field("target", description="the text that is to be written, where texts are")
+    target_language: str | None = Field(
+        None, description="code of the language of the target, such as de, for one model that writes several"
+    )
     label_separator: str = Field("|", min_length=1, description="between several labels in one string")
 
 
@@ -61,6 +68,8 @@ class Example(NamedTuple):
     """Where it is one of several."""
     target: str | None = None
     """The text that is to be written; None where labels are asked for, or nothing."""
+    target_language: str | None = None
+    """Its language, where the row says it."""
 
     @property
     def place(self) -> str:
@@ -80,6 +89,7 @@ class ExampleReader:
         self._label_kind = label_kind
         answers = {LabelKind.NONE: None, LabelKind.TEXT: columns.target}
         self._answer_column = answers.get(label_kind, columns.label)
+        self._language_column = columns.target_language if label_kind is LabelKind.TEXT else None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -96,7 +106,8 @@ class ExampleReader:
     def __iter__(self) -> Iterator[Example]:
         self.bad_rows = BadRows(self.bad_rows.policy)
         self._written = self._identical = 0
-        wanted = [name for name in (self._columns.text, self._columns.pair, self._answer_column) if name]
+        named = (self._columns.text, self._columns.pair, self._answer_column, self._language_column)
+        wanted = [name for name in named if name]
         dotted = [name for name in wanted if "." in name]
         any_good = False
         for row in read_rows(self._source, columns=wanted, bad_rows=self.bad_rows):
@@ -127,7 +138,18 @@ class ExampleReader:
             row=row.number,
             file=row.file if len(self._source.files) > 1 else "",
             target=_text(row.values[columns.target], columns.target) if kind is LabelKind.TEXT else None,
+            target_language=self._language(row),
         )
+
+    def _language(self, row: Row) -> str | None:
+        if self._language_column is None:
+            return None
+        code = _text(row.values[self._language_column], self._language_column)
+        if not LANGUAGE.fullmatch(code):
+            raise _UnusableError(
+                f"the language {code!a:.40} is no code of letters, digits, - and _, such as de or zh_CN"
+            )
+        return code
 
     def _labels(self, value: Any) -> tuple[str, ...]:
         if self._label_kind is LabelKind.SINGLE:

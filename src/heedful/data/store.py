@@ -25,6 +25,7 @@ _SCHEMA = pa.schema(
         "row": pa.int64(),
         "file": pa.string(),
         "target": pa.large_string(),
+        "target_language": pa.string(),
     }
 )
 _CHUNK = 1024
@@ -83,6 +84,11 @@ class ExampleStore:
         """What is to be written, as in :meth:`texts`: for a vocabulary of its own."""
         return self._values(("target",), max_characters)
 
+    def languages(self) -> tuple[str, ...]:
+        """The languages that targets are said to be in, in the order of the alphabet."""
+        found = {code for batch in self._batches for code in pc.unique(batch.column("target_language")).to_pylist()}
+        return tuple(sorted(found - {None}))
+
     def _values(self, names: Sequence[str], max_characters: int) -> Iterator[str]:
         columns = [batch.column(name) for batch in self._batches for name in names]
         total = sum(pc.sum(pc.utf8_length(column)).as_py() or 0 for column in columns)
@@ -107,8 +113,8 @@ class ExampleStore:
 
 
 def _example(values: Iterable[Any]) -> Example:
-    text, pair, labels, row, file, target = values
-    return Example(text, pair, tuple(labels), row, file, target)
+    text, pair, labels, *others = values
+    return Example(text, pair, tuple(labels), *others)
 
 
 def _write(path: Path, examples: Iterable[Example]) -> int:

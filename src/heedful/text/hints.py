@@ -74,6 +74,8 @@ _FAIRSEQ_FIRST = ("{bos}", "{pad}", "{eos}", "{unk}")
 """fairseq's dictionary begins with four tokens of its own, in place of SentencePiece's three."""
 _ANY_WHITESPACE = {"any_whitespace": True}
 """These families take what SentencePiece leaves of other white space, such as U+0085, for a space."""
+OWN = "Heedful"
+"""The row of tokenizers that were trained here for several languages (Johnson et al. 2017, section 3)."""
 _END = "<|endoftext|>"
 _BERT_TEMPLATES = ("{cls} $A {sep}", "{cls} $A {sep} $B:1 {sep}:1")
 _ROBERTA_TEMPLATES = ("{cls} $A {sep}", "{cls} $A {sep} {sep} $B {sep}")
@@ -171,6 +173,9 @@ HINTS: Mapping[str, TokenizerHints] = {
         roles={"eos": "</s>", "unk": "<unk>", "pad": "<pad>"},
         templates=_END_TEMPLATES,
         languages=LanguageHints((), CODE_FIRST, pattern=">>{}<<", target_mark=TargetMark.SOURCE),
+    ),
+    OWN: TokenizerHints(
+        languages=LanguageHints((), "{bos} {code} $A {eos}", pattern=">>{}<<", target_mark=TargetMark.SOURCE)
     ),
     "Llama": TokenizerHints(roles={"bos": "<s>", "eos": "</s>", "unk": "<unk>"}, options={"add_bos_token": True}),
     "Gemma": TokenizerHints(

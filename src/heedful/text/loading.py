@@ -14,7 +14,7 @@ from heedful.files import parse_json
 from heedful.text.charsmap import check_charsmap
 from heedful.text.files import library_errors, read_text
 from heedful.text.folder import TOKENIZER_FILE, TokenizerFolder
-from heedful.text.hints import HINTS, TokenizerHints
+from heedful.text.hints import HINTS, OWN, TokenizerHints
 from heedful.text.lookalikes import keep_unreachable
 from heedful.text.templates import ends, language_templates, plain_templates, set_templates
 from heedful.text.vocabularies import Side, Vocabulary, read_vocabulary
@@ -56,6 +56,15 @@ class LoadedTokenizer:
     chat_template: str | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     """Of tokenizer_config.json, what a tokenizer.json does not hold: the usual language."""
+
+
+def of_languages(backend: hf.Tokenizer, roles: Mapping[str, str], codes: Sequence[str]) -> LoadedTokenizer:
+    """A tokenizer trained just now, with a token for each language that can be asked for in front of a text."""
+    hints = HINTS[OWN]
+    assert hints.languages is not None
+    tokens = {code: hints.languages.pattern.format(code) for code in codes}
+    backend.add_special_tokens([_special(token) for token in tokens.values()])
+    return LoadedTokenizer(backend, roles, OWN, _languages(backend, tokens, roles, hints))
 
 
 def load_tokenizer(path: Path, side: Side) -> LoadedTokenizer:
@@ -137,11 +146,7 @@ def _finish(folder: TokenizerFolder, vocabulary: Vocabulary, *, new: bool) -> Lo
     backend.add_special_tokens([_special(token) for token in dict.fromkeys(roles.values())])
 
     legacy = bool(folder.option("legacy_behaviour", hints))
-    languages = {}
-    for code, token in folder.languages(hints, ids).items():
-        single, _ = language_templates(hints, legacy=legacy)
-        before, after = ends(single, {**roles, "code": token})
-        languages[code] = Language(ids[token], tuple(ids[item] for item in before), tuple(ids[item] for item in after))
+    languages = _languages(backend, folder.languages(hints, ids), roles, hints, legacy=legacy)
     default = str(folder.option("src_lang", hints))
     if default in languages:
         code = str(backend.id_to_token(languages[default].start))
@@ -162,6 +167,23 @@ def _finish(folder: TokenizerFolder, vocabulary: Vocabulary, *, new: bool) -> Lo
         chat_template=folder.chat_template,
         options={key: folder.config[key] for key in ("src_lang", "legacy_behaviour") if key in folder.config},
     )
+
+
+def _languages(
+    backend: hf.Tokenizer,
+    tokens: Mapping[str, str],
+    roles: Mapping[str, str],
+    hints: TokenizerHints,
+    *,
+    legacy: bool = False,
+) -> dict[str, Language]:
+    """What marks each language, by code; ``tokens`` are theirs."""
+    ids, (single, _) = backend.get_vocab(), language_templates(hints, legacy=legacy)
+    sides = {code: ends(single, {**roles, "code": token}) for code, token in tokens.items()}
+    return {
+        code: Language(ids[tokens[code]], tuple(ids[item] for item in before), tuple(ids[item] for item in after))
+        for code, (before, after) in sides.items()
+    }
 
 
 def _add_tokens(backend: hf.Tokenizer, folder: TokenizerFolder, special: Sequence[str], *, new: bool) -> None:

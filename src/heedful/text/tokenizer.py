@@ -18,7 +18,7 @@ from heedful.text.encoding import Encoding, is_unicode
 from heedful.text.files import library_errors, read_json
 from heedful.text.folder import CHAT_TEMPLATE_FILE, CONFIG_FILE, OWN_KEY
 from heedful.text.hints import HINTS, TargetMark
-from heedful.text.loading import Language, LoadedTokenizer, load_tokenizer
+from heedful.text.loading import Language, LoadedTokenizer, load_tokenizer, of_languages
 from heedful.text.regularisation import SubwordSampler
 from heedful.text.settings import TokenizerSettings
 from heedful.text.training import ROLES, train_backend
@@ -55,12 +55,17 @@ class Tokenizer:
         self._roles = {role: token for role, token in loaded.roles.items() if ids[role] is not None}
 
     @classmethod
-    def train(cls, texts: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
+    def train(cls, texts: Iterable[str], settings: TokenizerSettings, *, languages: Sequence[str] = ()) -> Tokenizer:
         """Train a tokenizer; the same texts and settings give the same one, byte for byte.
 
         Distinct words are held in memory.
+
+        Args:
+            languages: codes of those that a text can be marked with, for a model that writes several; their tokens
+                come on top of the vocabulary.
         """
-        return cls(LoadedTokenizer(train_backend(texts, settings), ROLES))
+        backend = train_backend(texts, settings)
+        return cls(of_languages(backend, ROLES, languages) if languages else LoadedTokenizer(backend, ROLES))
 
     @classmethod
     def load(cls, path: str | Path, *, side: Side | str = Side.SOURCE) -> Tokenizer:
@@ -93,11 +98,12 @@ class Tokenizer:
         """
         folder, file = Path(folder), Side(side).file
         loaded = self._loaded
-        known = {} if loaded.known is None else {file: loaded.known}
+        before = {}
         if (folder / CONFIG_FILE).is_file():  # of the other side
-            known |= read_json(folder / CONFIG_FILE).get(OWN_KEY, {}).get("known", {})
+            before = read_json(folder / CONFIG_FILE).get(OWN_KEY, {})
+        known = before.get("known", {}) | ({} if loaded.known is None else {file: loaded.known})
         own = {"hints": loaded.hints, "prefixes": dict(loaded.prefixes), "known": known}
-        own = {key: value for key, value in own.items() if value}
+        own = (before if side == Side.TARGET else {}) | {key: value for key, value in own.items() if value}
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "clean_up_tokenization_spaces": False,

@@ -13,7 +13,7 @@ from heedful.generation import GenerationSettings, Request
 from heedful.model import Transformer
 from heedful.nn import Copies
 from heedful.tasks.text_to_text.batch import IGNORED, TextToTextBatch, make_batch
-from heedful.tasks.text_to_text.languages import read_language
+from heedful.tasks.text_to_text.languages import encode_marked, read_languages
 from heedful.tasks.text_to_text.settings import TEXT_PLACE, TextToTextCard
 from heedful.text import Encoding, Tokenizer
 
@@ -28,10 +28,13 @@ class Architecture(ABC):
     card: TextToTextCard
 
     @abstractmethod
-    def encode(self, texts: Sequence[str], **cuts: Any) -> list[Encoding]:
+    def encode(
+        self, texts: Sequence[str], *, languages: Sequence[str | None] | None = None, **cuts: Any
+    ) -> list[Encoding]:
         """What is read of each text, not yet fitted: tokens that do not come from it are special.
 
         Args:
+            languages: into which to translate each text, where that is said of it.
             cuts: what a tokenizer is told of subword regularisation.
         """
 
@@ -59,10 +62,12 @@ class Architecture(ABC):
 class EncoderDecoder(Architecture):
     """An encoder reads the text, and a decoder looks at it (Vaswani et al. 2017)."""
 
-    def encode(self, texts: Sequence[str], **cuts: Any) -> list[Encoding]:
-        """The text behind the family's prefix, with the mark of its language."""
-        language = read_language(self.card, self.tokenizer)
-        return self.tokenizer.encode_batch([self.card.prefix + text for text in texts], language=language, **cuts)
+    def encode(
+        self, texts: Sequence[str], *, languages: Sequence[str | None] | None = None, **cuts: Any
+    ) -> list[Encoding]:
+        """The text behind the family's prefix, with the mark of its language, or of that of its translation."""
+        marks = read_languages(self.card, self.tokenizer, languages or [None] * len(texts))
+        return encode_marked(self.tokenizer, [self.card.prefix + text for text in texts], marks, **cuts)
 
     def num_positions(self, source_length: int, target_length: int) -> int:
         """Those of the longer side."""
@@ -96,7 +101,13 @@ class EncoderDecoder(Architecture):
 class DecoderOnly(Architecture):
     """A language model reads the text inside a prompt, and goes on with the answer (Radford et al. 2019)."""
 
-    def encode(self, texts: Sequence[str], **cuts: Any) -> list[Encoding]:
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        languages: Sequence[str | None] | None = None,  # noqa: ARG002 - refused before, see check_languages
+        **cuts: Any,
+    ) -> list[Encoding]:
         """The text inside the prompt; a conversation is cut into tokens in the usual way only."""
         prompt = self.card.prompt
         assert prompt is not None

@@ -94,7 +94,8 @@ def _from_nothing(
     seed: int,
 ) -> T:
     shared = settings.shared_vocabulary
-    reader = Tokenizer.train(store.texts() if shared else store.sources(), tokenizer)
+    languages = () if isinstance(source, SpecSource) and source.spec.encoder is None else store.languages()
+    reader = Tokenizer.train(store.texts() if shared else store.sources(), tokenizer, languages=languages)
     writer = reader if shared else Tokenizer.train(store.targets(), tokenizer)
     longest = max(settings.max_length, settings.max_target_length)
     if isinstance(source, UniformSpec):
@@ -116,6 +117,7 @@ def _from_nothing(
         max_length=settings.max_length,
         max_target_length=settings.max_target_length,
         generation=generation,
+        target_language=languages[0] if len(languages) == 1 else None,
     )
     model: Transformer = build(spec, seed=seed)
     return kind(model, reader, card, target_tokenizer=writer)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from heedful.errors import RequestError
+from heedful.errors import DataError, RequestError, UnsupportedError
 from heedful.settings import nearest
 from heedful.tasks.text_to_text.settings import TextToTextCard
-from heedful.text import TargetMark, Tokenizer
+from heedful.text import Encoding, TargetMark, Tokenizer
 
 
 def with_languages(
@@ -49,6 +49,60 @@ def read_language(card: TextToTextCard, tokenizer: Tokenizer) -> str | None:
     if mark is None:
         return None
     return card.target_language if mark is TargetMark.SOURCE else card.source_language
+
+
+def read_languages(card: TextToTextCard, tokenizer: Tokenizer, said: Sequence[str | None]) -> list[str | None]:
+    """The languages whose tokens are to mark texts, where those of their targets may be ``said`` one by one.
+
+    Raises:
+        RequestError: the model was trained to write several, and nothing says which one is wanted.
+    """
+    usual = read_language(card, tokenizer)
+    languages = [language or usual for language in said]
+    if None in languages and card.columns.target_language is not None:
+        raise RequestError(
+            "the model writes several languages, and nothing says which one is wanted",
+            remedy=f"Choose one with set_languages(target=…); {nearest('', tokenizer.languages)}.",
+        )
+    return languages
+
+
+def encode_marked(
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    languages: Sequence[str | None],
+    *,
+    dropout: float = 0.0,
+    seeds: Sequence[int] | None = None,
+) -> list[Encoding]:
+    """Tokenize texts with the marks of their ``languages``; see :meth:`Tokenizer.encode_batch`."""
+    encodings: dict[int, Encoding] = {}
+    for language in dict.fromkeys(languages):
+        rows = [row for row, other in enumerate(languages) if other == language]
+        own = None if seeds is None else [seeds[row] for row in rows]
+        encoded = tokenizer.encode_batch([texts[row] for row in rows], language=language, dropout=dropout, seeds=own)
+        encodings.update(zip(rows, encoded, strict=True))
+    return [encodings[row] for row in range(len(texts))]
+
+
+def check_languages(tokenizer: Tokenizer, languages: Sequence[str]) -> None:
+    """Refuse languages of targets that the model cannot be told of in front of the sources.
+
+    Raises:
+        UnsupportedError: it is told of none there.
+        DataError: it does not know one of them.
+    """
+    if languages and tokenizer.target_mark is not TargetMark.SOURCE:
+        raise UnsupportedError(
+            "the rows say the language of each target, and this model is not told it in front of the source",
+            remedy="Leave out data.columns.target_language; or train a model of several languages from scratch.",
+        )
+    unknown = [language for language in languages if language not in tokenizer.languages]
+    if unknown:
+        raise DataError(
+            f"the targets of some rows are in {unknown[0]!r}, which the model does not know",
+            remedy=f"{nearest(unknown[0], tokenizer.languages).capitalize()}",
+        )
 
 
 def _prefix(prefixes: Mapping[str, str], source: str | None, target: str | None) -> str:

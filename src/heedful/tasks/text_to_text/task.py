@@ -26,7 +26,7 @@ from heedful.tasks.refusals import naming
 from heedful.tasks.text_to_text.answer import TextAnswer
 from heedful.tasks.text_to_text.architectures import Architecture, architecture_of
 from heedful.tasks.text_to_text.batch import TextToTextBatch
-from heedful.tasks.text_to_text.languages import with_languages
+from heedful.tasks.text_to_text.languages import check_languages, with_languages
 from heedful.tasks.text_to_text.losses import smoothed_cross_entropy
 from heedful.tasks.text_to_text.prompts import prompt_of
 from heedful.tasks.text_to_text.settings import ObjectiveSettings, PromptSettings, TextToTextCard
@@ -157,7 +157,8 @@ class TextToText(Task[TextToTextBatch]):
     def _sources(self, examples: Sequence[Example], *, seed: int | None = None) -> list[tuple[Encoding, int]]:
         """Sources as the network sees them, and how many tokens were cut from each."""
         texts = [example.text for example in examples]
-        encodings = self.architecture.encode(texts, **self._cuts(examples, seed, 0))
+        languages = [example.target_language for example in examples]
+        encodings = self.architecture.encode(texts, languages=languages, **self._cuts(examples, seed, 0))
         fitted = []
         for example, encoding in zip(examples, encodings, strict=True):
             with naming(example.place):
@@ -199,6 +200,7 @@ class TextToText(Task[TextToTextBatch]):
             for example in islice(store, 1):
                 if example.target is None:
                     raise DataError("the examples have no target", remedy="Name its column: data.columns.target.")
+            check_languages(self.tokenizer, store.languages())
 
     @property
     def lengths_vary(self) -> bool:
