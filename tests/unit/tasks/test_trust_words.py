@@ -180,6 +180,11 @@ def test_alignment_links_each_token_to_the_word_it_looked_at_most() -> None:
         ("very good", "sehr sehr gut", None),
         ("very very very good", "sehr sehr sehr sehr sehr gut", "5 times in a row"),
         ("go", "", None),
+        ("go home", "Geh heim, GEH HEIM, geh heim,", "3 times in a row: 'geh heim,'"),
+        ("a shirt", "ein T-Shhhhhhhirt", "7 times in a row: 'h'"),
+        ("a shirt", "einememememememem", "7 times in a row: 'em'"),
+        ("brrrrrrrr", "brrrrrrrr", None),
+        ("in 1000000", "in 1000000", None),
     ],
 )
 def test_a_loop_is_told_unless_the_source_has_it(source: str, answer: str, found: str | None) -> None:

@@ -26,6 +26,7 @@ SPELT_OUT = 12
 """Numbers up to this one are often written in letters."""
 SHOWN = 5
 """Words or numbers that are named."""
+_STUTTER = re.compile(r"([^\W\d_]{1,8}?)\1{5,}")
 _NUMBER = re.compile(r"(?<!\d)\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,'’٫٬]\d+)*")
 
 
@@ -46,11 +47,14 @@ def warnings_of(
 
 
 def repetition(source: str, answer: str) -> str | None:
-    """A phrase that stands several times in a row, unless the source has one like it."""
-    times, phrase = _loop(_words(answer))
-    if times < LOOP or times <= _loop(_words(source))[0]:
-        return None
-    return f"a phrase stands {times} times in a row: {' '.join(phrase)!r:.60}"
+    """A phrase, or letters within a word, that stand several times in a row, unless the source has the like."""
+    times, phrase = _loop(answer)
+    if times >= LOOP and times > _loop(source)[0]:
+        return f"a phrase stands {times} times in a row: {phrase!r:.60}"
+    stutter = _STUTTER.search(answer)
+    if stutter and not _STUTTER.search(source):
+        return f"letters stand {len(stutter[0]) // len(stutter[1])} times in a row: {stutter[1]!r}"
+    return None
 
 
 def differing_numbers(source: str, answer: str, *, all_kept: bool) -> str | None:
@@ -89,20 +93,18 @@ def _disproportion(signals: Signals) -> str | None:
     return f"much {'longer' if signals.length > 0 else 'shorter'} than is usual for such a source"
 
 
-def _words(text: str) -> list[str]:
-    return [text[start:end].casefold() for start, end in word_spans(text)]
-
-
-def _loop(words: Sequence[str]) -> tuple[int, Sequence[str]]:
+def _loop(text: str) -> tuple[int, str]:
     """How often the phrase that is repeated most stands in a row, and the phrase."""
-    best: tuple[int, Sequence[str]] = (0, ())
+    spans = word_spans(text)
+    words = [text[start:end].casefold() for start, end in spans]
+    best = (0, "")
     for period in range(1, min(LONGEST_PHRASE, len(words) // 2) + 1):
         run = 0
         for place in range(period, len(words)):
             run = run + 1 if words[place] == words[place - period] else 0
             times = run // period + 1
             if times > max(best[0], 1):
-                best = (times, words[place - period + 1 : place + 1])
+                best = times, text[spans[place - period + 1][0] : spans[place][1]]
     return best
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from heedful.model import Transformer
-from heedful.tasks.text_to_text.answer import Alignment
+from heedful.tasks.text_to_text.answer import Alignment, TextAnswer
 from heedful.tasks.text_to_text.trust.alignment import AlignmentSettings, align, choose_alignment, usual_alignment
 from heedful.tasks.text_to_text.trust.attention import Reading, read_answers
 from heedful.tasks.text_to_text.trust.case import Case
@@ -29,6 +29,17 @@ class Findings:
     confidence: float | None
     alignment: Alignment
     warnings: tuple[str, ...]
+
+    def added_to(self, answer: TextAnswer) -> TextAnswer:
+        """The answer with what there is to say about it, behind the warnings that it has."""
+        return replace(
+            answer,
+            tokens=self.tokens,
+            probabilities=self.probabilities,
+            confidence=self.confidence,
+            alignment=self.alignment,
+            warnings=(*answer.warnings, *self.warnings),
+        )
 
 
 def examine(
