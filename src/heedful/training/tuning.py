@@ -21,7 +21,7 @@ from heedful.settings import nearest
 from heedful.training.settings import LoraSettings, TrainingSettings
 
 MODEL, HEAD = "model.", "head."
-_OUTPUT = "model.output."
+_WRITING = ("model.output.", "model.pointer.")
 _STACK = re.compile(r"model\.(encoder|decoder)\.")
 _LAYER = re.compile(r"model\.(encoder|decoder)\.layers\.(\d+)\.")
 _FINAL_NORM = re.compile(r"model\.(encoder|decoder)\.norm\.")
@@ -45,7 +45,7 @@ class Layout:
 
     def height(self, name: str) -> int | None:
         """Layers between the embeddings and a parameter, its own counted: 0 for embeddings, None for a head."""
-        if name.startswith((HEAD, _OUTPUT)):
+        if name.startswith((HEAD, *_WRITING)):
             return None
         if found := _LAYER.match(name):
             return int(found[2]) + 1

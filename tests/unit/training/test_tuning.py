@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import heedful
 from heedful.data import Example, ExampleStore
 from heedful.errors import RecipeError, RequestError, UnsupportedError
-from heedful.model import UniformSpec, build
+from heedful.model import PointerSpec, UniformSpec, build
 from heedful.nn import LoraLinear, lora_layers
 from heedful.tasks import TextClassifier
 from heedful.training import Trainer, TrainingSettings, read_recipe, train
@@ -141,12 +141,22 @@ def test_the_rates_of_an_encoder_are_those_of_the_formula(untrained: Untrained, 
 
 
 def test_each_stack_counts_from_its_own_end(untrained: Untrained) -> None:
-    """An encoder of two layers, a decoder of three, and an output with a weight of its own."""
-    sizes = UniformSpec(d_model=8, num_layers=2, decoder_layers=3, num_heads=2, positions="learned", tied_output=False)
+    """An encoder of two layers, a decoder of three, an output with a weight of its own, and a pointer."""
+    sizes = UniformSpec(
+        d_model=8,
+        num_layers=2,
+        decoder_layers=3,
+        num_heads=2,
+        positions="learned",
+        tied_output=False,
+        pointer=PointerSpec(),
+    )
     network = nn.ModuleDict({"model": build(sizes.encoder_decoder(20, max_positions=9))})
     layout = Layout.of(network)
     found = {
-        re.sub(r"(layers\.\d).*|(embedding|embeddings|norm|output)\..*", r"\1\2", name): layout.layers_above(name)
+        re.sub(r"(layers\.\d).*|(embedding|embeddings|norm|output|pointer)\..*", r"\1\2", name): layout.layers_above(
+            name
+        )
         for name, _ in network.named_parameters()
     }
     assert found == {
@@ -161,6 +171,7 @@ def test_each_stack_counts_from_its_own_end(untrained: Untrained) -> None:
         "model.decoder.layers.2": 0,
         "model.decoder.norm": 0,
         "model.output": 0,
+        "model.pointer": 0,
     }
 
 
