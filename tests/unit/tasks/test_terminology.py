@@ -148,9 +148,8 @@ def test_what_a_tokenizer_cannot_write_has_no_phrases() -> None:
 
 def written(terminology: Terminology, texts: Sequence[str], **options: object) -> list[TextAnswer]:
     """What a model that knows nothing writes."""
-    model = build(
-        UniformSpec(d_model=8, num_layers=1, num_heads=2, d_ff=12).encoder_decoder(tokenizer().vocabulary_size), seed=0
-    )
+    tiny = UniformSpec(d_model=8, num_layers=1, num_heads=2, d_ff=12)
+    model = build(tiny.encoder_decoder(tokenizer().vocabulary_size), seed=0).eval()
     special = tokenizer().special
     assert special.bos is not None and special.eos is not None
     settings = parse_settings(
