@@ -82,12 +82,17 @@ def test_beams_share_the_prompt(kind: str) -> None:
 
 
 def test_a_long_prompt_takes_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, passes = MODELS["rotary", False], []
-    decode, step = model.decode, model.step
-    monkeypatch.setattr(
-        model, "decode", lambda ids, *rest, **named: passes.append(ids.shape) or decode(ids, *rest, **named)
-    )
-    monkeypatch.setattr(model, "step", lambda ids, **named: passes.append(ids.shape) or step(ids, **named))
+    model = MODELS["rotary", False]
+    passes: list[tuple[int, ...]] = []
+    for name in ("decode", "step"):
+        method = getattr(model, name)
+
+        def counted(ids: torch.Tensor, *rest: Any, method: Any = method, **named: Any) -> torch.Tensor:
+            passes.append(tuple(ids.shape))
+            result: torch.Tensor = method(ids, *rest, **named)
+            return result
+
+        monkeypatch.setattr(model, name, counted)
     engine: SlotEngine[int] = SlotEngine(model, num_slots=2, num_beams=3)
     list(engine.run([request(key, [4] * (30 + key), 3, encoder=False, num_beams=3) for key in (0, 1)]))
     assert passes == [(2, 30), (2, 3), (2, 3), (2, 3)]
