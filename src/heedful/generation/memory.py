@@ -107,8 +107,8 @@ def fitting_slots(
     raise RequestError(
         f"a text of up to {settings.max_new_tokens:,} tokens with {settings.num_beams} beams and a vocabulary of "
         f"{model.spec.vocabulary_size:,} takes {_gigabytes(needed.total)} ({_gigabytes(needed.cache)} for what the "
-        f"beams have written, {_gigabytes(needed.memory)} for what is read, {_gigabytes(needed.scores)} for scores), and "
-        f"{_gigabytes(free)} are free on {device}",
+        f"beams have written, {_gigabytes(needed.memory)} for what is read, {_gigabytes(needed.scores)} for scores), "
+        f"and {_gigabytes(free)} are free on {device}",
         remedy="Lower num_beams or max_new_tokens.",
     )
 

@@ -33,13 +33,13 @@ def bytes_of(slots: Slots) -> int:
 def test_the_estimate_is_what_the_engine_takes(model: Transformer, beams: int, length: int, staggered: bool) -> None:
     settings = parse_settings({"max_new_tokens": length, "num_beams": beams, "early_stopping": "never"})
     source = tuple(range(3, 12))
-    read = ((), source) if model.encoder is None else (source, (START,))
+    read, prompt = ((), source) if model.encoder is None else (source, (START,))
     engine: SlotEngine[int] = SlotEngine(model, num_slots=3, num_beams=beams)
     waiting, peak, step = 9 if staggered else 3, 0, 0
     while waiting or not engine.is_idle:
         if waiting and engine.free and (step % (length // 3) == 0 if staggered else engine.is_idle):
             entering = 1 if staggered else 3
-            engine.admit([Request(waiting - number, *read, settings) for number in range(entering)])
+            engine.admit([Request(waiting - number, read, prompt, settings) for number in range(entering)])
             waiting -= entering
         engine.step()
         step += 1
