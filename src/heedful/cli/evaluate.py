@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,10 +17,16 @@ from heedful.cli.options import (
     Model,
     PairColumn,
     Revision,
+    SourceLanguage,
     TargetColumn,
+    TargetLanguage,
     TextColumn,
     renamed,
 )
+
+if TYPE_CHECKING:
+    from heedful.data import Columns
+    from heedful.tasks import AnyTask
 
 NAME = "evaluate"
 EXAMPLES = (
@@ -42,6 +48,8 @@ def command(
         str | None,
         typer.Option(metavar="MODEL", help="Another model, to be compared with on the same examples."),
     ] = None,
+    source: SourceLanguage = None,
+    target: TargetLanguage = None,
     text_column: TextColumn = None,
     pair_column: PairColumn = None,
     label_column: LabelColumn = None,
@@ -75,6 +83,8 @@ def command(
     task = load(model, task=job, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code)
     rival = None if against is None else load(against, task=task.job, allow_pickle=allow_pickle, allow_code=allow_code)
     columns = renamed(task.card.columns, text=text_column, pair=pair_column, label=label_column, target=target_column)
+    if source or target:
+        columns = _in_one_language(task, columns, source, target)
     with ProgressBar("evaluating") as bar:
         evaluation = evaluate(
             task,
@@ -91,3 +101,14 @@ def command(
         report_console().print(evaluation)
     if output:
         evaluation.save(output)
+
+
+def _in_one_language(task: AnyTask, columns: Columns, source: str | None, target: str | None) -> Columns:
+    """Tell ``task`` its languages; the rows then need not say them."""
+    from heedful.errors import RequestError
+    from heedful.tasks import TextToText
+
+    if not isinstance(task, TextToText):
+        raise RequestError("--from and --to are for models that write, and a classifier writes nothing")
+    task.set_languages(source=source, target=target)
+    return columns.model_copy(update={"target_language": None})

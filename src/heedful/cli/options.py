@@ -50,6 +50,12 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with an --output t
 Beams = Annotated[
     int | None, typer.Option(min=1, max=64, metavar="N", help="Hypotheses to follow at a time; 1 is fastest.")
 ]
+SourceLanguage = Annotated[
+    str | None, typer.Option("--from", metavar="LANGUAGE", help="Of the texts, in the codes of MODEL.")
+]
+TargetLanguage = Annotated[
+    str | None, typer.Option("--to", metavar="LANGUAGE", help="To be written, in the codes of MODEL.")
+]
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="Folder of a run or of a checkpoint, or a name of the Hub: owner/name.")
 ]

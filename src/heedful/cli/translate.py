@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from heedful.cli.options import (
     AllowPickle,
     BadRow,
@@ -16,6 +12,8 @@ from heedful.cli.options import (
     Output,
     Resume,
     Revision,
+    SourceLanguage,
+    TargetLanguage,
     TextColumn,
     TextsOrDocument,
     renamed,
@@ -33,12 +31,8 @@ EXAMPLES = (
 def command(
     model: Model,
     data: TextsOrDocument = "-",
-    source: Annotated[
-        str | None, typer.Option("--from", metavar="LANGUAGE", help="Of the texts, in the codes of the model.")
-    ] = None,
-    target: Annotated[
-        str | None, typer.Option("--to", metavar="LANGUAGE", help="To be written, in the codes of the model.")
-    ] = None,
+    source: SourceLanguage = None,
+    target: TargetLanguage = None,
     beams: Beams = None,
     form: Form = None,
     output: Output = None,
