@@ -8,10 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
+
 Span = tuple[int, int]
 """Where a piece begins and ends, in characters of the whole text."""
+CountTokens = Callable[[str], int]
+"""How many tokens a text has, those counted too that come from no text."""
 
-CJK = re.compile("[⺀-〿぀-ㄯㆠ-㇣ㇰ-㏿㐀-䶿一-鿿豈-﫿︰-﹏！-ﾟ\U00020000-\U0003ffff]")
+CJK = re.compile(r"[\u2e80-\u312f\u31a0-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff9f\U00020000-\U0003ffff]")
 """Characters of Chinese and Japanese, their punctuation too: they are written without blanks. Korean is not."""
 _CLAUSES = re.compile(r"(?<=[,;:–—])\s+|(?<=[，、；：。！？])\s*")
 """Where a sentence may be taken apart; the strongest places first."""
@@ -74,34 +79,44 @@ def ends_in_cjk(text: str) -> bool:
     return bool(kept) and CJK.match(kept[-1]) is not None
 
 
-def pack(text: str, spans: Sequence[Span], fits: Callable[[str], bool]) -> list[Span]:
-    """Put neighbouring pieces together, as many each time as fit; one that does not fit alone stays alone.
+def pack(text: str, spans: Sequence[Span], count_tokens: CountTokens, max_length: int) -> list[Span]:
+    """Put neighbouring pieces together in as few windows as can be, the longest of them as short as it can be then.
 
-    Args:
-        fits: whether a text is short enough; of two texts that begin alike, the shorter one must fit if the longer
-            one does.
+    So the last window is not a single sentence. A piece that is too long by itself stays alone. Each piece and each
+    window is counted, not everything between; where pieces have other tokens together than alone, there may be a
+    window more than there had to be.
     """
-    packed, first = [], 0
-    while first < len(spans):
-        count = _longest_run(text, spans[first:], fits)
-        packed.append((spans[first][0], spans[first + count - 1][1]))
-        first += count
-    return packed
+    if not spans:
+        return []
+    none = count_tokens("")
+    edges = [spans[0][0], *(end for _, end in spans)]
+    sizes = np.array([count_tokens(text[start:end]) - none for start, end in pairwise(edges)], dtype=np.float64)
+    sizes *= (count_tokens(text[edges[0] : edges[-1]]) - none) / max(sizes.sum(), 1.0)
+    room = float(max_length - none)
+    while True:
+        groups = pairwise(_cuts(sizes, room))
+        windows = [(spans[first][0], spans[last - 1][1], last - first) for first, last in groups]
+        longest = max((count_tokens(text[start:end]) for start, end, count in windows if count > 1), default=0)
+        if longest <= max_length:
+            return [(start, end) for start, end, _ in windows]
+        room *= (max_length - none) / (longest - none)
 
 
-def pack_evenly(text: str, spans: Sequence[Span], count_tokens: Callable[[str], int], max_length: int) -> list[Span]:
-    """Put neighbouring pieces together in as few windows as :func:`pack` needs, the longest as short as it can be.
+def _cuts(sizes: NDArray[np.float64], room: float) -> list[int]:
+    """Where the windows begin, and where the last one ends, in pieces."""
+    ends = np.concatenate([[0.0], np.cumsum(sizes)])
 
-    So the last window is not a single sentence.
-    """
+    def greedily(limit: float) -> list[int]:
+        cuts = [0]
+        while cuts[-1] < len(sizes):
+            cuts.append(max(int(np.searchsorted(ends, ends[cuts[-1]] + limit + 1e-6, side="right")) - 1, cuts[-1] + 1))
+        return cuts
 
-    def windows(limit: int) -> list[Span]:
-        return pack(text, spans, lambda part: count_tokens(part) <= limit)
-
-    best, too_short, enough = windows(max_length), 0, max_length
-    while enough - too_short > max(max_length // 32, 1):
-        limit = (enough + too_short) // 2
-        tried = windows(limit)
+    best = greedily(room)
+    too_short, enough = ends[-1] / len(best), room
+    while enough - too_short > 0.5:
+        limit = (enough + too_short) / 2
+        tried = greedily(limit)
         if len(tried) == len(best):
             best, enough = tried, limit
         else:
@@ -109,32 +124,16 @@ def pack_evenly(text: str, spans: Sequence[Span], count_tokens: Callable[[str], 
     return best
 
 
-def cut_to_fit(text: str, spans: Sequence[Span], fits: Callable[[str], bool]) -> list[Span]:
-    """Take apart the pieces that do not fit: at clauses, or else between words, or else between characters."""
-    return [part for span in spans for part in _cut(text, span, fits, level=0)]
+def cut_to_fit(text: str, spans: Sequence[Span], count_tokens: CountTokens, max_length: int) -> list[Span]:
+    """Take apart the pieces that are too long: at clauses, or else between words, or else between characters."""
 
+    def cut(span: Span, level: int) -> list[Span]:
+        if count_tokens(text[slice(*span)]) <= max_length or level == len(_LEVELS):
+            return [span]
+        parts = pack(text, list(_LEVELS[level](text, span)), count_tokens, max_length)
+        return [smaller for part in parts for smaller in cut(part, level + 1)]
 
-def _cut(text: str, span: Span, fits: Callable[[str], bool], level: int) -> list[Span]:
-    if fits(text[slice(*span)]) or level == len(_LEVELS):
-        return [span]
-    parts = pack(text, list(_LEVELS[level](text, span)), fits)
-    return [smaller for part in parts for smaller in _cut(text, part, fits, level + 1)]
-
-
-def _longest_run(text: str, spans: Sequence[Span], fits: Callable[[str], bool]) -> int:
-    """How many of the first spans fit together, at least 1: found by doubling, then by halving."""
-
-    def together(count: int) -> bool:
-        return fits(text[spans[0][0] : spans[count - 1][1]])
-
-    least, most = 1, 2
-    while most <= len(spans) and together(most):
-        least, most = most, 2 * most
-    most = min(most, len(spans) + 1)
-    while most - least > 1:
-        middle = (least + most) // 2
-        least, most = (middle, most) if together(middle) else (least, middle)
-    return least
+    return [part for span in spans for part in cut(span, 0)]
 
 
 def _between(pattern: re.Pattern[str]) -> Callable[[str, Span], Iterator[Span]]:

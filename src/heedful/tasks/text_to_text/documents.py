@@ -9,7 +9,7 @@ from itertools import islice
 
 from heedful.tasks.text_to_text.answer import Alignment, TextAnswer
 from heedful.tasks.text_to_text.trust.words import word_spans
-from heedful.text.pieces import SplitText, cut_to_fit
+from heedful.text.pieces import CountTokens, SplitText, cut_to_fit
 from heedful.text.sentences import split_sentences
 
 
@@ -19,7 +19,7 @@ class Writer:
 
     write: Callable[[Sequence[str]], list[TextAnswer]]
     """Answers texts, one each, in their order."""
-    count_tokens: Callable[[str], int]
+    count_tokens: CountTokens
     """What the network would read for a text, special tokens and all."""
     max_length: int
     """Tokens that the network takes."""
@@ -46,7 +46,8 @@ def translate_documents(texts: Sequence[str], writer: Writer) -> list[TextAnswer
     splits, notes = [], []
     for text in texts:
         sentences = split_sentences(text, writer.language)
-        split = SplitText(text, tuple(cut_to_fit(text, sentences.spans, writer.fits)))
+        spans = cut_to_fit(text, sentences.spans, writer.count_tokens, writer.max_length)
+        split = SplitText(text, tuple(spans))
         num_cut = len(set(sentences.spans) - set(split.spans))
         splits.append(split)
         notes.append((f"sentences longer than the model takes, translated in parts: {num_cut:,}",) * bool(num_cut))

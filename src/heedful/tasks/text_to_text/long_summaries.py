@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from heedful.tasks.text_to_text.answer import TextAnswer
 from heedful.tasks.text_to_text.documents import Writer, merge
 from heedful.text.centrality import centrality
-from heedful.text.pieces import Span, SplitText, cut_to_fit, in_a_row, pack_evenly
+from heedful.text.pieces import Span, SplitText, cut_to_fit, in_a_row, pack
 from heedful.text.sentences import split_sentences
 
 _SHRINKING = 0.9
@@ -41,7 +41,8 @@ def summarize_documents(texts: Sequence[str], writer: Writer, how: LongDocument)
 
 def _sentences(text: str, writer: Writer) -> list[Span]:
     """Sentences, those in parts that the model does not take whole."""
-    return cut_to_fit(text, split_sentences(text, writer.language).spans, writer.fits)
+    sentences = split_sentences(text, writer.language)
+    return cut_to_fit(text, sentences.spans, writer.count_tokens, writer.max_length)
 
 
 def _in_windows(texts: Sequence[str], writer: Writer) -> list[TextAnswer]:
@@ -50,7 +51,7 @@ def _in_windows(texts: Sequence[str], writer: Writer) -> list[TextAnswer]:
     for text in texts:
         spans: Sequence[Span] = ((0, len(text)),)
         if not writer.fits(text):
-            spans = pack_evenly(text, _sentences(text, writer), writer.count_tokens, writer.max_length)
+            spans = pack(text, _sentences(text, writer), writer.count_tokens, writer.max_length)
         splits.append(SplitText(text, tuple(spans)))
     answered = zip(splits, writer.answer(splits), strict=True)
     return [
@@ -97,29 +98,33 @@ def _of_summaries(first: TextAnswer, last: TextAnswer, counts: Sequence[int]) ->
 
 
 def _from_extracts(texts: Sequence[str], writer: Writer) -> list[TextAnswer]:
-    extracts = [text if writer.fits(text) else "" for text in texts]
-    notes = [""] * len(texts)
-    for number, text in enumerate(texts):
-        if not extracts[number]:
-            extracts[number], kept, total = extract(text, writer)
-            notes[number] = f"read were the most central sentences, {kept:,} of {total:,}"
-    answers = writer.write(extracts) if extracts else []
-    return [
-        replace(
+    extracts = {number: extract(text, writer) for number, text in enumerate(texts) if not writer.fits(text)}
+    reads = [extracts[number].text if number in extracts else text for number, text in enumerate(texts)]
+    answers = writer.write(reads) if reads else []
+    for number, read in extracts.items():
+        answer = answers[number]
+        note = f"read were the most central sentences, {read.kept:,} of {read.total:,}"
+        answers[number] = replace(
             answer,
-            cut_tokens=answer.cut_tokens + writer.count_tokens(text) - writer.count_tokens(read),
+            cut_tokens=answer.cut_tokens + writer.count_tokens(texts[number]) - writer.count_tokens(read.text),
             alignment=(),  # with the extract, not with the text
             warnings=(note, *answer.warnings),
-            parts=((read, answer.text),),
+            parts=((read.text, answer.text),),
         )
-        if note
-        else answer
-        for text, read, note, answer in zip(texts, extracts, notes, answers, strict=True)
-    ]
+    return answers
 
 
-def extract(text: str, writer: Writer) -> tuple[str, int, int]:
-    """The most central sentences that the model takes together, in their order; how many, and of how many."""
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """The sentences of a text that are read, and how many these are of how many."""
+
+    text: str
+    kept: int
+    total: int
+
+
+def extract(text: str, writer: Writer) -> Extract:
+    """The most central sentences that the model takes together, in their order."""
     spans = _sentences(text, writer)
     ranks = centrality([text[slice(*span)] for span in spans])
     order = sorted(range(len(spans)), key=lambda number: (-ranks[number], number))
@@ -132,4 +137,4 @@ def extract(text: str, writer: Writer) -> tuple[str, int, int]:
     while most - least > 1:
         middle = (least + most) // 2
         least, most = (middle, most) if writer.fits(best(middle)) else (least, middle)
-    return best(least), least, len(spans)
+    return Extract(best(least), least, len(spans))
