@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from heedful.explanation import Explanation, explain
     from heedful.families import load_model
     from heedful.generation import GenerationSettings, Hypothesis, generate
-    from heedful.tasks import Classification, Summarizer, TextAnswer, TextClassifier, Translator, load
+    from heedful.tasks import Classification, Summarizer, TextAnswer, TextClassifier, Translator, load, pipeline
     from heedful.training import Run, train
 
 _HOMES = {
@@ -34,6 +34,7 @@ _HOMES = {
     "generate": "heedful.generation",
     "load": "heedful.tasks",
     "load_model": "heedful.families",
+    "pipeline": "heedful.tasks",
     "train": "heedful.training",
 }
 
@@ -53,6 +54,7 @@ __all__ = [
     "generate",
     "load",
     "load_model",
+    "pipeline",
     "train",
 ]
 

@@ -15,6 +15,7 @@ from heedful.tasks.conversion import Conversion, Target, convert, parse_size
 from heedful.tasks.model_files import ConversionOptions
 from heedful.tasks.model_source import CheckpointSource, ModelSource, ModuleSource, SpecSource, form_of
 from heedful.tasks.own_module import TextEncoder
+from heedful.tasks.pipeline import Pipeline, pipeline
 from heedful.tasks.registry import JOBS, AnyTask, Job, TaskSettings, load, task_form_of
 from heedful.tasks.text_to_text import (
     SummarizationSettings,
@@ -40,6 +41,7 @@ __all__ = [
     "ModelSource",
     "ModuleSource",
     "ObjectiveSettings",
+    "Pipeline",
     "SpecSource",
     "SummarizationSettings",
     "Summarizer",
@@ -58,5 +60,6 @@ __all__ = [
     "form_of",
     "load",
     "parse_size",
+    "pipeline",
     "task_form_of",
 ]
