@@ -72,6 +72,11 @@ class Pretrained:
     steps: Mapping[str, Step]
     """How each of our tensors comes about, by its name."""
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What a model that begins here keeps, to go out in the form that it came in."""
+        return {"family": self.family.model_type, "config": dict(self.config)}
+
     def load_model(self, *, dtype: torch.dtype | None = None) -> Transformer:
         """The Transformer with its weights, in evaluation mode.
 

@@ -31,6 +31,7 @@ from heedful.settings import nearest
 from heedful.tasks.classification import classifier_of
 from heedful.tasks.export import export
 from heedful.tasks.model_files import (
+    GENERATION_FILE,
     TOKENIZER_FILES,
     WEIGHT_FILES,
     ConversionOptions,
@@ -41,7 +42,6 @@ from heedful.tasks.model_files import (
 )
 from heedful.text import Tokenizer
 
-GENERATION_FILE = "generation_config.json"
 MODEL_FILES = (CONFIG_FILE, TASK_FILE, GENERATION_FILE, *WEIGHT_FILES, *TOKENIZER_FILES)
 """All that a model folder consists of; what else lies there is left alone."""
 
@@ -164,8 +164,7 @@ def _adopt(
             path.rename(staging / path.name)
         inner.rmdir()
         return f"a classifier with {len(classifier.labels)} labels", notes
-    origin = {"family": pretrained.family.model_type, "config": dict(pretrained.config)}
-    write_config(staging, {"spec": pretrained.spec.model_dump(mode="json"), "origin": origin})
+    write_config(staging, {"spec": pretrained.spec.model_dump(mode="json"), "origin": pretrained.origin})
     tensors = {_our_name(name): tensor for name, tensor in pretrained.tensors().items()}
     write_weights(staging, cast(tensors, options.dtype), max_shard_bytes=options.max_shard_bytes)
     return "a bare model", notes + _save_tokenizers(pretrained, staging)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from heedful.files import inside
 
+GENERATION_FILE = "generation_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 WEIGHT_FILES = (
     "model*.safetensors",

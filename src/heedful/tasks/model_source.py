@@ -8,6 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, JsonValue, field_validator
 
+from heedful.checkpoint import TASK_FILE, Located, locate
+from heedful.errors import UnsupportedError
+from heedful.families import Pretrained, read_pretrained
 from heedful.model import TransformerSpec, UniformSpec
 from heedful.settings import Place, Settings
 
@@ -77,3 +80,18 @@ def _parse(section: Any) -> Any:
 
 ModelSource = Annotated[UniformSpec | CheckpointSource | SpecSource | ModuleSource, BeforeValidator(_parse)]
 """The ``model`` section of a recipe."""
+
+
+def open_checkpoint(source: CheckpointSource) -> Located | Pretrained:
+    """The folder of a run of ours, or a foreign checkpoint that has been understood.
+
+    Raises:
+        CheckpointError: there is neither, or its files do not fit each other.
+        UnsupportedError: an adapter is to be merged onto a run of ours.
+    """
+    located = locate(source.checkpoint, revision=source.revision, allow_pickle=source.allow_pickle)
+    if not (located.folder / TASK_FILE).is_file():
+        return read_pretrained(located, allow_pickle=source.allow_pickle, adapter=source.adapter)
+    if source.adapter is not None:
+        raise UnsupportedError(f"{located.folder} is a run of ours; model.adapter needs a foreign checkpoint")
+    return located

@@ -19,7 +19,15 @@ from heedful.data import Columns, Example, ExampleStore
 from heedful.errors import CheckpointError, DataError, HeedfulError, RecipeError, RequestError
 from heedful.generation import generate
 from heedful.model import UniformSpec
-from heedful.tasks import JOBS, SummarizationSettings, Summarizer, TextToText, TranslationSettings, Translator
+from heedful.tasks import (
+    JOBS,
+    CheckpointSource,
+    SummarizationSettings,
+    Summarizer,
+    TextToText,
+    TranslationSettings,
+    Translator,
+)
 from heedful.tasks.text_to_text.batch import IGNORED
 from heedful.text import Side, TokenizerSettings
 from heedful.training import Run, train
@@ -268,6 +276,27 @@ def test_the_other_job_is_refused(run: Run) -> None:
         heedful.load(run.folder, task=other)
 
 
+@pytest.mark.parametrize("job", sorted(KINDS))
+def test_a_run_goes_on_from_a_run(job: str, run: Run, store: ExampleStore, tmp_path: Path) -> None:
+    """Of the other job too: what it can do is in its weights."""
+    source = CheckpointSource(checkpoint=str(run.folder))
+    section = {"job": job, "max_length": 32, "max_target_length": 24}
+    task = JOBS[job].create(SETTINGS[job].model_validate(section), None, source, store, Columns(), seed=1)
+    assert task.card.job == job
+    assert task.card.results == {}
+    texts = [row["text"] for row in pairs()]
+    assert [answer.text for answer in task.predict(texts)] == [answer.text for answer in run.task.predict(texts)]
+    task.save(tmp_path / "saved")
+    assert type(heedful.load(tmp_path / "saved")) is KINDS[job]
+
+
+def test_a_run_that_writes_nothing_is_no_start(tmp_path: Path, store: ExampleStore) -> None:
+    (tmp_path / "task.json").write_text('{"job": "classification", "labels": ["a", "b"]}', encoding="utf-8")
+    section = SETTINGS["translation"].model_validate({"job": "translation"})
+    with pytest.raises(CheckpointError, match="trained for 'classification', and writes no text"):
+        JOBS["translation"].create(section, None, CheckpointSource(checkpoint=str(tmp_path)), store, Columns(), seed=1)
+
+
 def test_losses_of_a_fresh_model_are_those_of_guessing(untrained: Callable[..., TextToText]) -> None:
     task = untrained(objective={"label_smoothing": 0.0})
     batch = task.collate(examples())
@@ -302,11 +331,11 @@ def test_data_without_targets_do_not_pass_the_check(untrained: Callable[..., Tex
 
 
 def test_a_checkpoint_that_cannot_write_is_refused(bert_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="family bert that does not read a text with an encoder and write"):
+    with pytest.raises(CheckpointError, match="family bert that writes no text"):
         heedful.load(bert_folder, task="translation")
     given = recipe(tmp_path, model={"checkpoint": str(bert_folder)})
     del given["tokenizer"]
-    with pytest.raises(CheckpointError, match="family bert that does not read"):
+    with pytest.raises(CheckpointError, match="family bert that writes no text"):
         train(given)
 
 

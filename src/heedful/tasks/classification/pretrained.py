@@ -7,15 +7,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from heedful.checkpoint import CONFIG_FILE, TASK_FILE, locate, read_json
+from heedful.checkpoint import CONFIG_FILE, Located, read_json
 from heedful.errors import CheckpointError, UnsupportedError
-from heedful.families import Pretrained, read_pretrained
+from heedful.families import Pretrained
 from heedful.model import Transformer
 from heedful.tasks.classification.classifier import TextClassifier
 from heedful.tasks.classification.load import check_vocabulary, load_classifier
 from heedful.tasks.classification.settings import ClassifierCard
 from heedful.tasks.classification.start import Start, usual_head
-from heedful.tasks.model_source import CheckpointSource
+from heedful.tasks.model_source import CheckpointSource, open_checkpoint
 from heedful.text import LongInput, Tokenizer
 
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -58,7 +58,7 @@ def classifier_of(pretrained: Pretrained, *, dtype: torch.dtype | None = None) -
         head=pretrained.head,
         decoder_start=_decoder_start(pretrained, model, tokenizer),
     )
-    classifier = TextClassifier(model, pretrained.load_head(dtype=dtype), tokenizer, card, origin=_origin(pretrained))
+    classifier = TextClassifier(model, pretrained.load_head(dtype=dtype), tokenizer, card, origin=pretrained.origin)
     classifier.revision = pretrained.located.revision
     classifier.notes = pretrained.notes
     classifier.network.eval()
@@ -71,12 +71,9 @@ def start_from_checkpoint(source: CheckpointSource) -> Start:
     Raises:
         CheckpointError: there is none, or its files do not fit each other.
     """
-    located = locate(source.checkpoint, revision=source.revision, allow_pickle=source.allow_pickle)
-    if (located.folder / TASK_FILE).is_file():
-        if source.adapter is not None:
-            raise UnsupportedError(f"{located.folder} is a run of ours; model.adapter needs a foreign checkpoint")
-        return _start_from_run(located.folder, located.revision)
-    pretrained = read_pretrained(located, allow_pickle=source.allow_pickle, adapter=source.adapter)
+    pretrained = open_checkpoint(source)
+    if isinstance(pretrained, Located):
+        return _start_from_run(pretrained.folder, pretrained.revision)
     model, tokenizer = _reader_of(pretrained, torch.float32), _tokenizer_of(pretrained)
     return Start(
         model=model,
@@ -85,7 +82,7 @@ def start_from_checkpoint(source: CheckpointSource) -> Start:
         head_weights=_head_weights(pretrained),
         labels=pretrained.labels,
         decoder_start=_decoder_start(pretrained, model, tokenizer),
-        origin=_origin(pretrained),
+        origin=pretrained.origin,
         revision=pretrained.located.revision,
     )
 
@@ -155,8 +152,3 @@ def _decoder_start(pretrained: Pretrained, model: Transformer, tokenizer: Tokeni
             remedy="Add it to the file: the documentation of the model says which it is.",
         )
     return start
-
-
-def _origin(pretrained: Pretrained) -> dict[str, object]:
-    """What an export to the form of the checkpoint needs."""
-    return {"family": pretrained.family.model_type, "config": dict(pretrained.config)}

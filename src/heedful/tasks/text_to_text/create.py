@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from heedful.checkpoint import Located
 from heedful.data import Columns, ExampleStore
 from heedful.errors import RecipeError, UnsupportedError
-from heedful.families import read_pretrained
 from heedful.model import Transformer, TransformerSpec, UniformSpec, build
-from heedful.tasks.model_source import CheckpointSource, ModelSource, SpecSource
+from heedful.tasks.model_source import CheckpointSource, ModelSource, SpecSource, open_checkpoint
 from heedful.tasks.text_to_text.load import load_text_to_text, text_to_text_of
 from heedful.tasks.text_to_text.prompts import prompt_of
 from heedful.tasks.text_to_text.settings import PAPER_SEARCH, TextToTextCard, TextToTextSettings
@@ -51,10 +51,12 @@ def create_text_to_text(kind: type[T]) -> Callable[..., T]:
         generation = generation.model_copy(update={"max_new_tokens": min(generation.max_new_tokens, limit)})
         task.card = task.card.model_copy(
             update={
+                "job": kind.job,
                 "columns": columns,
                 "max_length": settings.max_length,
                 "max_target_length": limit,
                 "generation": generation,
+                "results": {},
                 "prompt": prompt_of(task.job, task.model, task.tokenizer, settings.prompt or task.card.prompt),
             }
         )
@@ -77,10 +79,12 @@ def _check_length(task: TextToText, max_length: int, max_target_length: int) -> 
 
 
 def _from_checkpoint(kind: type[T], source: CheckpointSource) -> T:
-    pretrained = read_pretrained(
-        source.checkpoint, revision=source.revision, allow_pickle=source.allow_pickle, adapter=source.adapter
-    )
-    task = text_to_text_of(kind)(pretrained)
+    pretrained = open_checkpoint(source)
+    if isinstance(pretrained, Located):
+        task = load_text_to_text(kind)(pretrained.folder)
+        task.revision = pretrained.revision
+    else:
+        task = text_to_text_of(kind)(pretrained)
     task.network.float()
     return task
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import torch
 
@@ -15,13 +15,13 @@ from heedful.generation import GenerationSettings, read_generation_config
 from heedful.model import Transformer, TransformerSpec, build
 from heedful.model.skeleton import skeleton
 from heedful.settings import parse
+from heedful.tasks.model_files import GENERATION_FILE
 from heedful.tasks.text_to_text.prompts import prompt_of
 from heedful.tasks.text_to_text.settings import TextToTextCard
 from heedful.tasks.text_to_text.task import TextToText
 from heedful.text import Side, Tokenizer
 
 T = TypeVar("T", bound=TextToText)
-GENERATION_FILE = "generation_config.json"
 USUAL_LENGTH = 512
 """Tokens of a text where neither the model nor its tokenizer has a limit."""
 
@@ -34,7 +34,13 @@ def load_text_to_text(kind: type[T]) -> Callable[..., T]:
         Raises:
             CheckpointError: a file is missing or does not fit the others.
         """
-        card = parse(TextToTextCard, read_json(folder / TASK_FILE), name=str(folder / TASK_FILE), error=CheckpointError)
+        data = read_json(folder / TASK_FILE)
+        if data.get("job") not in get_args(TextToTextCard.model_fields["job"].annotation):
+            raise CheckpointError(
+                f"{folder} was trained for {data.get('job')!a:.40}, and writes no text",
+                remedy="Take a run of translation or summarization, or a foreign checkpoint that writes.",
+            )
+        card = parse(TextToTextCard, data, name=str(folder / TASK_FILE), error=CheckpointError)
         spec = read_spec(folder)
         with skeleton():
             model = build(spec)
@@ -76,7 +82,7 @@ def text_to_text_of(kind: type[T]) -> Callable[..., T]:
             prompt=prompt_of(kind.job, model, source),
         )
         task = kind(model, source, card, target_tokenizer=sides.get(Side.TARGET))
-        task.origin = {"family": pretrained.family.model_type, "config": dict(pretrained.config)}
+        task.origin = pretrained.origin
         task.revision = pretrained.located.revision
         task.notes = (*pretrained.notes, *_untold(kind.job, source))
         task.network.eval()
