@@ -80,7 +80,7 @@ def test_rows_of_both_languages_are_answered_side_by_side(run: Run, tmp_path: Pa
 
 def test_no_language_chosen_is_refused_with_the_list(run: Run) -> None:
     task: Translator = heedful.load(run.folder)
-    with pytest.raises(RequestError, match=r"nothing says which one is wanted\n.*known: de, fr"):
+    with pytest.raises(RequestError, match=r"nothing says which one is wanted\n.*--to.*known: de, fr"):
         task.predict(["one two"])
     with pytest.raises(RequestError, match="does not know the language 'tlh'; known: de, fr"):
         task.set_languages(target="tlh")

@@ -62,7 +62,7 @@ def read_languages(card: TextToTextCard, tokenizer: Tokenizer, said: Sequence[st
     if None in languages and card.columns.target_language is not None:
         raise RequestError(
             "the model writes several languages, and nothing says which one is wanted",
-            remedy=f"Choose one with set_languages(target=…); {nearest('', tokenizer.languages)}.",
+            remedy=f"Choose one with --to, or with set_languages(target=…); {nearest('', tokenizer.languages)}.",
         )
     return languages
 
