@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heedful.data import Example
 from heedful.tasks.text_to_text import TextAnswer
-from heedful.tasks.text_to_text.documents import Writer, translate_documents
+from heedful.tasks.text_to_text.documents import Writer, by_sentences
 from heedful.tasks.text_to_text.trust.words import word_spans
 
 
@@ -19,16 +20,19 @@ class Model:
 
     def __init__(self, answer: Callable[[str], TextAnswer | str], max_length: int = 1000) -> None:
         self.asked: list[list[str]] = []
+        self.rows: list[int] = []
         self._answer = answer
         self.writer = Writer(self._write, len, max_length, "en")
 
-    def _write(self, texts: Sequence[str]) -> list[TextAnswer]:
-        self.asked.append(list(texts))
+    def _write(self, examples: Sequence[Example]) -> list[TextAnswer]:
+        texts = [example.text for example in examples]
+        self.rows += [example.row for example in examples]
+        self.asked.append(texts)
         answers = [self._answer(text) for text in texts]
         return [TextAnswer(answer, -1.0) if isinstance(answer, str) else answer for answer in answers]
 
     def translate(self, *texts: str) -> list[TextAnswer]:
-        return translate_documents(texts, self.writer)
+        return by_sentences([Example(text, None, (), row) for row, text in enumerate(texts, 1)], self.writer)
 
 
 def letters(text: str) -> str:
@@ -63,6 +67,7 @@ def test_sentences_of_all_texts_are_written_side_by_side() -> None:
     answers = model.translate("One. Two.", "", "Three.", " \n", "Four. Five. Six.")
     assert [answer.text for answer in answers] == ["ONE. TWO.", "", "THREE.", " \n", "FOUR. FIVE. SIX."]
     assert len(model.asked) == 1
+    assert model.rows == [1, 1, 3, 5, 5, 5]
 
 
 def test_nothing_to_write_asks_nobody() -> None:

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heedful.data import Example
+from heedful.errors import RequestError
 from heedful.tasks.text_to_text import TextAnswer
 from heedful.tasks.text_to_text.documents import Writer
-from heedful.tasks.text_to_text.long_summaries import LongDocument, summarize_documents
+from heedful.tasks.text_to_text.long_documents import WAYS, LongDocument, answer_documents, way_of
 
 MAX_LENGTH = 60
+ALL_WAYS = [(job, way) for job, ways in WAYS.items() for way in ways]
 READS_ALL = [LongDocument.WINDOWS, LongDocument.HIERARCHICAL]
 
 
@@ -30,8 +33,9 @@ class Model:
         """Its tokens are words, and there is one at the end."""
         return len(text.split()) + 1
 
-    def _write(self, texts: Sequence[str]) -> list[TextAnswer]:
-        self.asked.append(list(texts))
+    def _write(self, examples: Sequence[Example]) -> list[TextAnswer]:
+        texts = [example.text for example in examples]
+        self.asked.append(texts)
         return [self._summary(text) for text in texts]
 
     def _summary(self, text: str) -> TextAnswer:
@@ -40,7 +44,8 @@ class Model:
         return TextAnswer(summary, -0.5, cut, confidence=0.5, alignment=((0, 0),), warnings=("odd",) * ("odd" in text))
 
     def summarize(self, how: LongDocument, *texts: str) -> list[TextAnswer]:
-        return summarize_documents(texts, self.writer, how)
+        examples = [Example(text, None, (), row) for row, text in enumerate(texts, 1)]
+        return answer_documents(examples, self.writer, how)
 
 
 def document(count: int, topic: str = "sentence") -> str:
@@ -52,7 +57,7 @@ def numbers(text: str) -> list[int]:
     return [int(number) for number in re.findall(r"This is \w+ (\d+)\.", text)]
 
 
-@pytest.mark.parametrize("how", LongDocument)
+@pytest.mark.parametrize("how", WAYS["summarization"])
 def test_what_the_model_takes_whole_it_reads_whole(how: LongDocument) -> None:
     model = Model()
     texts = [document(14), " Two lines.\n\nOf text. ", ""]
@@ -68,7 +73,7 @@ def test_nothing_in_nothing_out(how: LongDocument) -> None:
     assert model.summarize(how) == []
 
 
-@pytest.mark.parametrize("how", LongDocument)
+@pytest.mark.parametrize("how", WAYS["summarization"])
 @pytest.mark.parametrize("count", [15, 100, 1000])
 def test_nothing_longer_is_read_than_the_model_takes(how: LongDocument, count: int) -> None:
     model = Model()
@@ -181,3 +186,16 @@ def test_an_extract_is_as_much_as_the_model_takes(words: list[str], times: int) 
     assert model.count(read) <= MAX_LENGTH
     assert answer.cut_tokens == model.count(text) - model.count(read)
     assert bool(answer.warnings) == (answer.cut_tokens > 0)
+
+
+@pytest.mark.parametrize(("job", "way"), ALL_WAYS)
+def test_every_way_of_a_job_is_found_by_name(job: str, way: LongDocument) -> None:
+    assert way_of(job, way.value) is way
+    assert way_of(job, None) is WAYS[job][0]
+    assert {way for _, way in ALL_WAYS} == set(LongDocument)
+
+
+def test_a_way_that_a_job_does_not_have_is_refused() -> None:
+    with pytest.raises(RequestError, match="translation has no way of reading long texts called 'windows'") as refused:
+        way_of("translation", "windows")
+    assert refused.value.remedy == "Choose one of: sentences, truncate."

@@ -7,20 +7,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from heedful.data import Example
 from heedful.tasks.text_to_text.answer import Alignment, TextAnswer
 from heedful.tasks.text_to_text.trust.words import word_spans
-from heedful.text.pieces import CountTokens, SplitText, cut_to_fit
+from heedful.text.pieces import CountTokens, Span, SplitText, cut_to_fit
 from heedful.text.sentences import split_sentences
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who answers pieces, and how much it can read at once."""
+    """Who answers pieces of texts, and how much it can read at once."""
 
-    write: Callable[[Sequence[str]], list[TextAnswer]]
-    """Answers texts, one each, in their order."""
+    write: Callable[[Sequence[Example]], list[TextAnswer]]
+    """Answers examples, one each, in their order; a piece is the example that it comes from with another text."""
     count_tokens: CountTokens
-    """What the network would read for a text, special tokens and all."""
+    """What the network would read for a text, special tokens and all; of an empty text, these alone."""
     max_length: int
     """Tokens that the network takes."""
     language: str | None = None
@@ -30,28 +31,35 @@ class Writer:
         """Whether the network takes a text whole."""
         return self.count_tokens(text) <= self.max_length
 
-    def answer(self, splits: Sequence[SplitText]) -> list[list[TextAnswer]]:
+    def sentences(self, text: str) -> tuple[list[Span], int]:
+        """The sentences of a text, those in parts that the network does not take whole; and how many these are."""
+        whole = split_sentences(text, self.language).spans
+        fitted = cut_to_fit(text, whole, self.count_tokens, self.max_length)
+        return fitted, len(set(whole) - set(fitted))
+
+    def answer(self, examples: Sequence[Example], splits: Sequence[SplitText]) -> list[list[TextAnswer]]:
         """The answers for all pieces of several texts; they are written side by side."""
-        pieces = [piece for split in splits for piece in split.pieces]
+        pieces = [
+            example._replace(text=piece)
+            for example, split in zip(examples, splits, strict=True)
+            for piece in split.pieces
+        ]
         answers = iter(self.write(pieces) if pieces else [])
         return [list(islice(answers, len(split.spans))) for split in splits]
 
 
-def translate_documents(texts: Sequence[str], writer: Writer) -> list[TextAnswer]:
+def by_sentences(examples: Sequence[Example], writer: Writer) -> list[TextAnswer]:
     """Translate texts sentence by sentence; all white space between sentences and lines stays as it is.
 
     A sentence that the model does not take whole is cut at clauses, or else between words, or else anywhere: nothing is
     left out. A blank text is its own translation.
     """
     splits, notes = [], []
-    for text in texts:
-        sentences = split_sentences(text, writer.language)
-        spans = cut_to_fit(text, sentences.spans, writer.count_tokens, writer.max_length)
-        split = SplitText(text, tuple(spans))
-        num_cut = len(set(sentences.spans) - set(split.spans))
-        splits.append(split)
+    for example in examples:
+        spans, num_cut = writer.sentences(example.text)
+        splits.append(SplitText(example.text, tuple(spans)))
         notes.append((f"sentences longer than the model takes, translated in parts: {num_cut:,}",) * bool(num_cut))
-    answered = zip(splits, writer.answer(splits), notes, strict=True)
+    answered = zip(splits, writer.answer(examples, splits), notes, strict=True)
     return [merge(split, split.replace([a.text for a in answers]), answers, note) for split, answers, note in answered]
 
 
