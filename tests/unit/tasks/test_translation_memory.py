@@ -57,10 +57,16 @@ def test_what_was_translated_before_is_found(memory: TranslationMemory, text: st
     assert memory.notes == ()
     found = memory.find(text)
     assert (None if found is None else found.text) == answer
+    assert (text in memory) == (answer is not None)
     if found is not None:
         assert found.origin == "memory"
         assert found.is_complete
         assert found.confidence is None
+
+
+def test_an_empty_memory_knows_nothing() -> None:
+    assert len(TranslationMemory()) == 0
+    assert "" not in TranslationMemory()
 
 
 def test_of_entries_that_disagree_the_last_one_counts_and_is_told(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from heedful.data import Columns, LabelKind, OnBadRow, Source, read_examples
 from heedful.tasks.text_to_text.answer import TextAnswer
@@ -18,8 +18,8 @@ SIDES = Columns(text="source", target="target")
 class TranslationMemory:
     """Sources and their translations."""
 
-    exact: Mapping[str, str]
-    folded: Mapping[str, str]
+    exact: Mapping[str, str] = field(default_factory=dict)
+    folded: Mapping[str, str] = field(default_factory=dict)
     """By sources in which neither case nor the kind of white space counts."""
     notes: tuple[str, ...] = ()
     """What to tell the user, a line each."""
@@ -60,6 +60,9 @@ class TranslationMemory:
 
     def __len__(self) -> int:
         return len(self.exact)
+
+    def __contains__(self, text: str) -> bool:
+        return self.find(text) is not None
 
     def find(self, text: str) -> TextAnswer | None:
         """The answer to a text that is in the memory as it stands, else but for case and white space; or None."""
