@@ -136,6 +136,17 @@ def _frequent(characters: Mapping[str, int], most: int) -> list[str]:
     return sorted(characters, key=lambda character: (-characters[character], character))[:most]
 
 
+def _wordpiece_decoder() -> Any:
+    """Spaces were not kept: they go where most languages have them, and not around an apostrophe inside a word."""
+    unspaced = (
+        *((rf"(?<=\w) {mark} (?=(?:s|t|d|m|ll|re|ve)\b)", mark) for mark in "'’"),
+        (r" (?=[:;)\]%])", ""),
+        (r"(?<=[(\[]) ", ""),
+    )
+    replacements = [decoders.Replace(hf.Regex(pattern), content) for pattern, content in unspaced]
+    return decoders.Sequence([decoders.WordPiece(prefix=_CONTINUING), decoders.Fuse(), *replacements])
+
+
 _KINDS = {
     TokenizerKind.BPE: _Kind(
         pre_tokenizer=lambda: pre_tokenizers.ByteLevel(add_prefix_space=False),
@@ -151,7 +162,7 @@ _KINDS = {
     ),
     TokenizerKind.WORDPIECE: _Kind(
         pre_tokenizer=pre_tokenizers.BertPreTokenizer,
-        decoder=lambda: decoders.WordPiece(prefix=_CONTINUING),
+        decoder=_wordpiece_decoder,
         learn=_learn_wordpiece,
         normalizers=lambda: [normalizers.BertNormalizer(lowercase=False, strip_accents=False)],
     ),

@@ -109,6 +109,13 @@ def test_wordpiece_gives_words_back_and_splits_chinese_into_characters() -> None
     assert tokenizer.decode(encode(tokenizer, "密码忘了").ids) == "密 码 忘 了"
 
 
+def test_wordpiece_puts_marks_where_they_belong() -> None:
+    said = "Kim's friend doesn't say (hello): he’ll go, she's sure! 5% of us; [all]?"
+    tokenizer = Tokenizer.train([said] * 3, TokenizerSettings(kind=TokenizerKind.WORDPIECE, vocabulary_size=200))
+    assert tokenizer.decode(encode(tokenizer, said).ids) == said
+    assert tokenizer.decode(encode(tokenizer, "go 'hello' all").ids) == "go ' hello ' all"
+
+
 def test_characters_are_one_token_each() -> None:
     encoding = encode(trained(TokenizerKind.CHARACTERS, 4000), "密码 ok?\n")
     assert len(encoding) == len("密码 ok?\n") + 2
