@@ -41,7 +41,7 @@ def in_rounds(examples: Sequence[Example], writer: Writer) -> list[TextAnswer]:
     while waiting:
         again = []
         for number in waiting:
-            text = final[number].text
+            text = final[number].text.strip()
             if writer.count_tokens(text) <= _SHRINKING * writer.count_tokens(read[number].text):
                 read[number] = read[number]._replace(text=text)
                 again.append(number)
