@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from heedful.generation.constrained import widened
 from heedful.generation.constraints import Phrases
 from heedful.generation.engine import Request, SlotEngine
 from heedful.generation.generate import generate, write_all
+from heedful.generation.memory import fitting_slots
 from heedful.generation.rules import Rule, Written
 from heedful.generation.search import Hypothesis
 from heedful.generation.settings import GenerationSettings, parse_settings, read_generation_config
@@ -17,8 +19,10 @@ __all__ = [
     "Rule",
     "SlotEngine",
     "Written",
+    "fitting_slots",
     "generate",
     "parse_settings",
     "read_generation_config",
+    "widened",
     "write_all",
 ]

@@ -12,6 +12,7 @@ from torch import Tensor
 from heedful.errors import RequestError, UnsupportedError
 from heedful.generation.constrained import widened
 from heedful.generation.engine import K, Request, SlotEngine
+from heedful.generation.memory import fitting_slots
 from heedful.generation.search import Hypothesis
 from heedful.generation.settings import GenerationSettings
 from heedful.model import Transformer
@@ -68,15 +69,24 @@ def write_all(
     A text with phrases that must appear gets the beams that it needs, see :func:`widened`.
 
     Args:
-        num_slots: texts that are written side by side; fewer where a text has more beams than its settings say.
+        num_slots: texts that are written side by side; fewer where a text has more beams than its settings say, or
+            where memory is short.
+
+    Raises:
+        RequestError: there is not memory for a single text, see :func:`fitting_slots`; or one cannot be searched for.
     """
     groups: dict[tuple[int, int], list[Request[K]]] = defaultdict(list)
     for request in requests:
         settings = widened(request.settings, request.constraints)
         groups[settings.num_beams, request.settings.num_beams].append(replace(request, settings=settings))
     for (num_beams, asked), members in groups.items():
-        slots = max(1, num_slots * asked // num_beams)
-        engine: SlotEngine[K] = SlotEngine(model, num_slots=min(slots, len(members)), num_beams=num_beams)
+        slots = fitting_slots(
+            model,
+            max((member.settings for member in members), key=lambda settings: settings.max_new_tokens),
+            num_slots=min(max(1, num_slots * asked // num_beams), len(members)),
+            source_length=max(len(member.source or member.prompt) for member in members),
+        )
+        engine: SlotEngine[K] = SlotEngine(model, num_slots=slots, num_beams=num_beams)
         yield from engine.run(members)
 
 

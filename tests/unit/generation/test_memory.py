@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from heedful.errors import RequestError
-from heedful.generation import Request, SlotEngine, parse_settings
+from heedful.generation import Request, SlotEngine, generate, parse_settings
 from heedful.generation.memory import available_memory, estimate_memory, fitting_slots
 from heedful.generation.slots import Slots
 from heedful.model import Transformer, UniformSpec, build
@@ -68,6 +68,19 @@ def test_what_never_fits_is_refused_with_the_figures(model: Transformer) -> None
     assert "64 beams and a vocabulary of 50" in caught.value.message
     assert f"takes {needed.total / 1e9:,.2f} GB" in caught.value.message
     assert "1.00 GB are free on cpu" in caught.value.message
+
+
+def test_generation_asks_before_it_begins(model: Transformer, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = torch.tensor([[3, 4, 5]] * 4)
+    settings = parse_settings({"num_beams": 4, "max_new_tokens": 8, "decoder_start_token_id": START})
+    plenty = generate(model, ids, settings=settings)
+    needed = estimate_memory(model, settings, num_slots=1, source_length=3).total
+    monkeypatch.setattr("heedful.generation.memory.available_memory", lambda device: needed)
+    one_by_one = generate(model, ids, settings=settings)
+    assert [each[0].tokens for each in one_by_one] == [each[0].tokens for each in plenty]
+    monkeypatch.setattr("heedful.generation.memory.available_memory", lambda device: needed - 1)
+    with pytest.raises(RequestError, match="4 beams and a vocabulary of 50 takes"):
+        generate(model, ids, settings=settings)
 
 
 def test_beams_times_vocabulary_count() -> None:
