@@ -14,8 +14,8 @@ Template: TypeAlias = tuple[Union[str, "Segment"], ...]
 
 
 def one_line(answer: str) -> str:
-    """``answer`` with a blank for each stretch of white space."""
-    return " ".join(answer.split())
+    """``answer`` with a blank for each stretch of white space, and none at its ends; no-break spaces stay."""
+    return re.sub(r"[ \t\n\v\f\r]+", " ", answer).strip()
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,17 +12,19 @@ from functools import partial
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from heedful.data.documents.document import Segment, Template
+from heedful.data.documents.document import Segment, Template, one_line
 from heedful.data.documents.inline import Kind, Piece, has_letters, segment_of
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _FRONT_MATTER = re.compile(r"\ufeff?(---|\+\+\+)[ \t]*\r?\n(?:.*?\r?\n)??\1[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _KEPT_TEXT = re.compile(r"(\[\^[^\]\s]+\]:?|^\[[ xX]\](?=\s)|^\[![A-Za-z]+\])")
 """What CommonMark takes for text and others do not: footnotes, boxes to tick, kinds of notes."""
+_OWN_LINE = re.compile(r"\[\^[^\]\s]+\]:|\[![A-Za-z]+\]$")
+"""Of these, what begins a line, or is all of it."""
 _HTML_TAG = re.compile(r"<(/?)([A-Za-z][\w-]*)[^>]*?(/?)>")
 _HTML_VOID = frozenset({"br", "hr", "img", "wbr"})
 
-_SPECIAL = re.compile(r"[`*\[\]~]|\\(?=[!-/:-@\[-`{-~]|$)|(?<!\w)_|_(?!\w)|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
+_SPECIAL = re.compile(r"[`*\[\]~]|\\(?=[!-/:-@\[-`{-~]|$)|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 """What would be markup within a line (CommonMark 0.31.2, section 6)."""
 _BLOCK_START = re.compile(r"(?:#|>|[-+](?=\s|$)|=+\s*$|-{2,}\s*$)")
 _NUMBER_START = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
@@ -48,7 +50,8 @@ def parse_markdown(text: str, name: str) -> Template:  # noqa: ARG001 - as for e
             continue
         begin, end, breaks = found
         pieces = list(_pieces(token.children or [], breaks, in_cell=in_cell))
-        template += [text[written:begin], segment_of(pieces, text[begin:end], escape=partial(_escape, in_cell=in_cell))]
+        escape = partial(_escape, in_cell=in_cell)
+        template += [text[written:begin], segment_of(pieces, text[begin:end], escape=escape, arrange=_arrange)]
         written = end
     return (*template, text[written:])
 
@@ -90,14 +93,15 @@ def _pieces(tokens: Sequence[Token], breaks: Sequence[str], *, in_cell: bool) ->
     """Tokens as pieces, each written anew by its meaning."""
     lines, opened = iter(breaks), list[Token]()
     in_autolink = False
-    for token in tokens:
+    for place, token in enumerate(tokens):
         if token.markup == "autolink":
             in_autolink = token.type == "link_open"
         elif in_autolink:
             yield Piece(Kind.WORD, (f"<{token.content}>",))
         elif token.type == "softbreak":
-            next(lines, "")
-            yield Piece(Kind.TEXT, (" ",), " ")
+            stays = any(_OWN_LINE.match(other.content) for other in tokens[place - 1 : place + 2])
+            line_end = next(lines, "")
+            yield Piece(Kind.ALONE, (line_end,)) if stays else Piece(Kind.TEXT, (" ",), " ")
         elif token.type == "hardbreak":
             yield Piece(Kind.ALONE, (f"\\{next(lines, '')}",))
         elif token.nesting == 1:
@@ -158,6 +162,12 @@ def _html_piece(content: str) -> Piece:
     if tag is None or tag[3] or tag[2].lower() in _HTML_VOID:
         return Piece(Kind.ALONE, (content,))
     return Piece(Kind.CLOSE if tag[1] else Kind.OPEN, (content,), name=f"<{tag[2].lower()}")
+
+
+def _arrange(answer: str) -> str:
+    """``answer`` on one line, and blanks outside of pairs of tags: ``** bold **`` is no markup."""
+    outside = re.sub(r"((?:<g\d+>)+)\s+", r" \1", re.sub(r"\s+((?:</g\d+>)+)", r"\1 ", answer))
+    return one_line(outside)
 
 
 def _escape(text: str, *, in_cell: bool = False) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from heedful.data.documents import Document, DocumentFormat, document_format, open_document, read_document
+from heedful.data.documents.document import one_line
 from heedful.errors import DataError, HeedfulError, RequestError
 
 MARKDOWN = """---
@@ -87,6 +88,8 @@ SAMPLES = {
     DocumentFormat.VTT: VTT,
     DocumentFormat.PLAIN: "\n\n  A first line.\nA second one.\n\n",
 }
+PAGES = sorted(Path(__file__).parents[4].glob("docs/**/*.md"))
+WORDS = ("text", "softbreak")
 each_format = pytest.mark.parametrize("form", DocumentFormat)
 
 
@@ -170,17 +173,49 @@ def block_tokens(text: str) -> list[str]:
 @example("*a* `b` [c](d) <e> _f_ ~~g~~ \\")
 @example("&amp; &#35; ![x](y)")
 @example("ends with #")
+@example("__init__ and snake_case, _both_ sides")
 def test_an_answer_in_markdown_means_itself(answer: str) -> None:
     text = "# Head\n\npara\n\n> - item\n\n| cell | a |\n|---|---|\n| b | c |\n"
     document = read_document(text, "markdown")
     filled = document.fill([answer] * len(document.segments))
     assert block_tokens(filled) == block_tokens(text)
-    wanted = " ".join(answer.split())
+    wanted = one_line(answer)
     inline = [token for token in MarkdownIt("commonmark").enable("table").parse(filled) if token.type == "inline"]
     if wanted:
         for token in inline:
             assert "".join(child.content for child in token.children or []) == wanted
             assert {child.type for child in token.children or []} == {"text"}
+
+
+def test_lines_that_must_stay_lines_do() -> None:
+    text = "> [!NOTE]\n> one\n> two\n\n[^1]: three words\n[^2]: four\n"
+    document = read_document(text, "markdown")
+    assert document.segments == ("one two", "three words<x1/><x2/> four")
+    assert document.fill(["ONE", "THREE<x1/><x2/> FOUR"]) == "> [!NOTE]\n> ONE\n\n[^1]: THREE\n[^2]: FOUR\n"
+
+
+def test_blanks_stand_outside_of_emphasis() -> None:
+    document = read_document("one **two** *three*\n", "markdown")
+    assert document.fill(["one<g1> two </g1>three <g2> four</g2>"]) == "one **two** three *four*\n"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_of_the_documentation_keep_their_structure(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    document = read_document(text, "markdown")
+    assert document.fill(document.segments) == text
+    filled = document.fill([shouted(segment) for segment in document.segments])
+    assert filled != text
+    assert structure(filled) == structure(text)
+
+
+def structure(text: str) -> list[object]:
+    """What a text in Markdown is made of, its words left out."""
+    made: list[object] = []
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        made += [(token.type, token.tag), token.content if token.type in ("fence", "code_block", "html_block") else ""]
+        made += [(child.type, child.attrs.get("href")) for child in token.children or [] if child.type not in WORDS]
+    return made
 
 
 def test_html_is_read_by_its_meaning() -> None:
