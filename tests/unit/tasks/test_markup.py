@@ -118,12 +118,20 @@ def test_it_is_well_formed_whatever_the_alignment(text: str, answer: str, links:
     assert all(after[tag] >= count for tag, count in before.items())
 
 
-@given(st.text(st.sampled_from("<>/bi a.{x}é的&"), max_size=30), st.text(max_size=10))
-def test_nothing_makes_it_fail(text: str, answer: str) -> None:
+parts = st.sampled_from(["<b>", "</b>", "<i>", "</i>", "<br>", "<", ">", "a", "b2", " ", ".", "{x}", "é", "界"])
+links = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9))).map(tuple)
+
+
+@settings(max_examples=200)
+@given(st.lists(parts, max_size=14).map("".join), st.lists(parts, max_size=8).map("".join), links)
+def test_no_markup_is_lost_whatever_it_is(text: str, answer: str, alignment: Alignment) -> None:
     marked = take_out(text, [match.span() for match in PLACEHOLDER.finditer(text)])
-    whole = marked.put_back(answer, ())
-    for markup in (*(mark.markup for mark in marked.marks), *(each.opening for each in marked.elements)):
-        assert markup in whole
+    whole = marked.put_back(answer, alignment)
+    before, after = (Counter([*re.findall(r"</?\w+>", each), *placeholders(each)]) for each in (text, whole))
+    assert all(after[markup] >= count for markup, count in before.items())
+    extra = "".join(mark.markup for mark in marked.marks) + "".join(e.opening + e.closing for e in marked.elements)
+    assert Counter("".join(answer.split())) <= Counter("".join(whole.split()))
+    assert set(whole) <= set(answer) | set(extra) | {" "}
 
 
 @settings(max_examples=50)
