@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _LETTERS = re.compile(r"(?:[^\W\d_]{1,2}\.-?)+[^\W\d_]{1,2}")
 """Letters with full stops between them, such as U.S or J.-C; that after the last one is not seen."""
-_NUMBER = re.compile(r"\d+|[IVXLC]+")
+_NUMBER = re.compile(r"\d\w*|[IVXLC]{2,}")
 _ORDINAL = re.compile(r"\d{1,2}|[IVXLC]+")
 
 _APOSTROPHE = re.compile("['’]")
@@ -77,7 +77,7 @@ RULES: Mapping[str, SentenceRules] = {
     ),
     "de": SentenceRules(
         unending=_TITLES
-        | _words("Hr Fr Hrn Frl St dipl Ing med phil Hon Mag Univ Priv.-Doz z.B d.h u.a bzw vgl sog")
+        | _words("Fa Hr Fr Hrn Frl St dipl Ing med phil Hon Mag Univ Priv.-Doz z.B d.h u.a bzw vgl sog")
         | _words("insb inkl zzgl bspw gem evtl ggf i.d.R o.g v.a"),
         abbreviations=_words("usw etc u.s.w ca Co Jh Jhd Mio Mrd Tsd str Abs Abt allg bes ehem geb gest Jan Feb Apr")
         | _words("Jun Jul Aug Sep Sept Okt Nov Dez Mo Di Do Sa So Std min n.Chr v.Chr Chr jun sen Jr"),
@@ -106,7 +106,7 @@ RULES: Mapping[str, SentenceRules] = {
     ),
     "es": SentenceRules(
         unending=_words("sr sra srta sres dr dra prof profa D Dña Fr Gral Cnel Lic Ing Arq Excmo Excma Ilmo Ilma S")
-        | _words("p.ej ej Sto Sta St Mons Rvdo Vd Vds Ud Uds av avda cf vs"),
+        | _words("p.ej ej Sto Sta St Mons Rvdo Vd Vds Ud Uds EE av avda cf vs"),
         abbreviations=_words("etc EE.UU a.C d.C a.m p.m S.A Cía Ltda ene feb abr jun jul ago sept oct nov dic aprox"),
         before_numbers=_words("n núm núms nº pág págs p pp art arts cap vol fig t tel c"),
         starters=_words(
@@ -162,7 +162,7 @@ RULES: Mapping[str, SentenceRules] = {
         unending=_words("dr hab prof mgr inż lek doc ks św bp abp gen płk mjr kpt por np tzn tj m.in tzw ul al pl os")
         | _words("ds ws wg red"),
         abbreviations=_words("im ok itd itp etc r w br n.e p.n.e godz zł gr tys mln mld cd cdn jw ww"),
-        before_numbers=_words("nr s str rys tab art ust pkt poz t tel rozdz"),
+        before_numbers=_words("ur nr s str rys tab art ust pkt poz t tel rozdz"),
         starters=_words(
             "Ten Ta To Te Ci On Ona Ono Oni One Ja Ty My Wy I A Ale Lecz Oraz Lub Albo Więc Jednak Jeśli Jeżeli Gdy "
             "Kiedy Chociaż Ponieważ Bo Potem Następnie Wtedy Teraz Dziś Dzisiaj Wczoraj Jutro Tu Tam Tak Nie Czy Co "

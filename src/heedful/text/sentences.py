@@ -29,7 +29,7 @@ _OPENERS = re.compile(r"(?:['’][a-z]\s|[a-z]\)\s|[(\[{\"'“”„‚‘’«�
 _NEXT_WORD = re.compile(r"(?![^\W\d_]\.)\w+['’]?")
 """An initial is none."""
 _LAST_WORD = re.compile(r"[^\s(\[{\"'“„‚‘«»<>](?:[^\s(\[{\"“„‚‘«»<>]*)$")
-_LIST_NUMBER = re.compile(r"[(\[]?(?:\d{1,3}(?:\.\d{1,3})*|[IVX]{1,6}|[ivx]{1,6}|[^\W\d_])[)\]]?")
+_LIST_NUMBER = re.compile(r"[(\[]?(?:\d{1,3}(?:\.\d{1,3})*|[IVX]{1,6}|[ivx]{1,6}|[A-Za-zÀ-ÖØ-öø-ÿА-яЁё])[)\]]?")
 _GO_ON = frozenset(",;:)]}，、；：")
 _PARTICLES = frozenset("とはがをにもでのやっよねなだ")
 """In Japanese they carry a sentence on after what was quoted."""

@@ -30,10 +30,10 @@ class LongDocument(StrEnum):
 WAYS: Mapping[str, tuple[LongDocument, ...]] = {
     "translation": (LongDocument.SENTENCES, LongDocument.TRUNCATE),
     "summarization": (
-        LongDocument.TRUNCATE,
-        LongDocument.WINDOWS,
         LongDocument.HIERARCHICAL,
+        LongDocument.WINDOWS,
         LongDocument.EXTRACT,
+        LongDocument.TRUNCATE,
     ),
 }
 """The ways of each job; the first is the usual one."""
