@@ -176,15 +176,14 @@ def _our_name(name: str) -> str:
 
 def _save_tokenizers(pretrained: Pretrained, staging: Path) -> list[str]:
     """Write the tokenizer, or both of a translation; returns what there is to say."""
-    folder = pretrained.located.folder
     try:
-        Tokenizer.load(folder).save(staging)
+        sides = Tokenizer.load_sides(pretrained.located.folder)
     except CheckpointError as caught:
         if not caught.message.startswith("there is no tokenizer"):
             raise
         return ["there is no tokenizer to go along"]
-    if any((folder / name).is_file() for name in ("target.spm", "target_tokenizer.json")):
-        Tokenizer.load(folder, side="target").save(staging, side="target")
+    for side, tokenizer in sides.items():
+        tokenizer.save(staging, side=side)
     return []
 
 

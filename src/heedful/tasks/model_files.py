@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from heedful.errors import CheckpointError
 from heedful.files import inside
+from heedful.text import Tokenizer
 
 GENERATION_FILE = "generation_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -46,6 +48,15 @@ class ConversionOptions:
     """Of one weight file; all in one unless given."""
     overwrite: bool = False
     """Whether a model in the destination may be replaced."""
+
+
+def check_vocabulary(tokenizer: Tokenizer, known: int, folder: Path, *, name: str = "tokenizer") -> None:
+    """Refuse a tokenizer whose tokens a model of ``known`` tokens does not know."""
+    if tokenizer.vocabulary_size > known:
+        raise CheckpointError(
+            f"the {name} in {folder} knows {tokenizer.vocabulary_size:,} tokens, and the model {known:,}",
+            remedy="Take tokenizer.json and config.json from the same run.",
+        )
 
 
 def cast(tensors: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:

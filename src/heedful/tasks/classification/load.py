@@ -11,6 +11,7 @@ from heedful.model.skeleton import skeleton
 from heedful.settings import parse
 from heedful.tasks.classification.classifier import TextClassifier
 from heedful.tasks.classification.settings import ClassifierCard
+from heedful.tasks.model_files import check_vocabulary
 from heedful.tasks.own_module import ModuleSpec, TextEncoder, remake_module
 from heedful.text import Tokenizer
 
@@ -45,12 +46,3 @@ def load_classifier(folder: Path, *, allow_code: str | Path | None = None) -> Te
     read_network(folder, classifier.network)
     classifier.network.eval()
     return classifier
-
-
-def check_vocabulary(tokenizer: Tokenizer, known: int, folder: Path) -> None:
-    """Refuse a tokenizer whose tokens a model of ``known`` tokens does not know."""
-    if tokenizer.vocabulary_size > known:
-        raise CheckpointError(
-            f"the tokenizer in {folder} knows {tokenizer.vocabulary_size:,} tokens, and the model {known:,}",
-            remedy="Take tokenizer.json and config.json from the same run.",
-        )

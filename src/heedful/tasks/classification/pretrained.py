@@ -12,9 +12,10 @@ from heedful.errors import CheckpointError, UnsupportedError
 from heedful.families import Pretrained
 from heedful.model import Transformer
 from heedful.tasks.classification.classifier import TextClassifier
-from heedful.tasks.classification.load import check_vocabulary, load_classifier
+from heedful.tasks.classification.load import load_classifier
 from heedful.tasks.classification.settings import ClassifierCard
 from heedful.tasks.classification.start import Start, usual_head
+from heedful.tasks.model_files import check_vocabulary
 from heedful.tasks.model_source import CheckpointSource, open_checkpoint
 from heedful.text import LongInput, Tokenizer
 

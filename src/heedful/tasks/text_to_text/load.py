@@ -15,7 +15,7 @@ from heedful.generation import GenerationSettings, read_generation_config
 from heedful.model import Transformer, TransformerSpec, build
 from heedful.model.skeleton import skeleton
 from heedful.settings import parse
-from heedful.tasks.model_files import GENERATION_FILE
+from heedful.tasks.model_files import GENERATION_FILE, check_vocabulary
 from heedful.tasks.text_to_text.prompts import prompt_of
 from heedful.tasks.text_to_text.settings import TextToTextCard
 from heedful.tasks.text_to_text.task import TextToText
@@ -100,11 +100,7 @@ def _tokenizers(folder: Path, spec: TransformerSpec) -> dict[Side, Tokenizer]:
         )
     for side, tokenizer in sides.items():
         known = spec.vocabulary_size if side is Side.SOURCE else spec.written_size
-        if tokenizer.vocabulary_size > known:
-            raise CheckpointError(
-                f"the {side} tokenizer in {folder} knows {tokenizer.vocabulary_size:,} tokens, the model {known:,}",
-                remedy="Take all files from the same model.",
-            )
+        check_vocabulary(tokenizer, known, folder, name=f"{side} tokenizer")
     return sides
 
 
