@@ -139,18 +139,15 @@ class Evaluation:
     def _rival_table(self, rival: Rival) -> Table:
         table = _table(f"against {printable(rival.name)}, on the same {_counted(self.num_examples, 'example')}")
         level = next(iter(self.metrics.values())).confidence
-        columns = ("value", "its value", "difference", f"{level:.0%} interval", "p", "p, randomised")
         table.add_column("metric")
-        for name in columns:
-            table.add_column(name, justify="right", style="bold" if name == "difference" else "")
+        for name in ("its value", "difference", f"{level:.0%} interval", "p", "p,\nrandomised"):
+            table.add_column(name, justify="right", no_wrap=True, style="bold" if name == "difference" else "")
         for name, found in rival.metrics.items():
             value = self.metrics[name]
             signed = (value.in_unit(number, signed=True) for number in (found.difference, found.low, found.high))
             difference, *interval = signed
             chances = (f"{p:.4f}" for p in (found.p_value, rival.randomised[name]))
-            table.add_row(
-                readable(name), value.number, value.in_unit(found.first), difference, " – ".join(interval), *chances
-            )
+            table.add_row(readable(name), value.in_unit(found.first), difference, " – ".join(interval), *chances)
         return table
 
     def _classes_table(self) -> Table:
