@@ -59,7 +59,7 @@ def estimate_memory(
     spans = [shape for shape in model.decoder.memory_shapes if shape is not None]
     per_token = 2 * sum(heads * width for heads, width in spans) + ENCODER_WIDTHS * model.spec.d_model
     memory = size * num_slots * source_length * per_token
-    scores = SCORE_COPIES * max(size, 4) * num_slots * beams * model.spec.vocabulary_size
+    scores = SCORE_COPIES * max(size, 4) * num_slots * beams * model.spec.written_size
     return MemoryEstimate(cache, memory, scores)
 
 
@@ -106,7 +106,7 @@ def fitting_slots(
             return count
     raise RequestError(
         f"a text of up to {settings.max_new_tokens:,} tokens with {settings.num_beams} beams and a vocabulary of "
-        f"{model.spec.vocabulary_size:,} takes {_gigabytes(needed.total)} ({_gigabytes(needed.cache)} for what the "
+        f"{model.spec.written_size:,} takes {_gigabytes(needed.total)} ({_gigabytes(needed.cache)} for what the "
         f"beams have written, {_gigabytes(needed.memory)} for what is read, {_gigabytes(needed.scores)} for scores), "
         f"and {_gigabytes(free)} are free on {device}",
         remedy="Lower num_beams or max_new_tokens.",

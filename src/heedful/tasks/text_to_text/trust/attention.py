@@ -110,7 +110,7 @@ def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor
 
 def _log_probabilities(model: Transformer, tokens: Tensor, rows: Sequence[Tensor]) -> NDArray[np.float64]:
     """Of tokens (N,): hidden states (N, D), and what each may copy where the model copies -> (N,)."""
-    size = max(1, MAX_LOGITS // model.spec.vocabulary_size)
+    size = max(1, MAX_LOGITS // model.spec.written_size)
     parts = []
     for chosen, states, *copies in zip(*(torch.split(tensor, size) for tensor in (tokens, *rows)), strict=True):
         logits = model.logits(states, Copies(*copies) if copies else None)
