@@ -70,7 +70,7 @@ def theirs(folder: Path, tmp_path: Path) -> Any:
 
 def test_a_prompt_is_what_upstream_makes_of_the_whole(folder: Path, theirs: Any) -> None:
     task = translator(folder)
-    for example, (encoding, cut) in zip(pairs(*TEXTS), task._sources(pairs(*TEXTS)), strict=True):
+    for example, (encoding, cut) in zip(pairs(*TEXTS), task.encode_sources(pairs(*TEXTS)), strict=True):
         assert encoding.ids == theirs(f"English: {example.text}\nGerman:")["input_ids"]
         assert cut == 0
 
@@ -80,7 +80,7 @@ def test_a_conversation_is_what_upstreams_template_makes(gpt2_folder: Path) -> N
     reference = transformers.AutoTokenizer.from_pretrained(gpt2_folder)
     reference.chat_template = TURNS
     (example,) = pairs("x")
-    ((encoding, _),) = task._sources([example])
+    ((encoding, _),) = task.encode_sources([example])
     said = [{"role": "user", "content": f"Put this into German.\n{example.text}\nShortly!"}]
     expected = reference.apply_chat_template(said, add_generation_prompt=True, return_dict=False)
     assert encoding.ids == expected
@@ -90,11 +90,11 @@ def test_a_conversation_is_what_upstreams_template_makes(gpt2_folder: Path) -> N
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_only_the_text_is_cut_and_only_the_text_is_hidden(prompt: str, gpt2_folder: Path) -> None:
     task = translator(gpt2_folder, PROMPTS[prompt])
-    ((whole, _),) = task._sources([Example("b", None, (), 1)])
+    ((whole, _),) = task.encode_sources([Example("b", None, (), 1)])
     room = len(whole) + 12
     task.card = task.card.model_copy(update={"max_length": room})
     text = "word " * 60
-    ((encoding, cut),) = task._sources([Example(text, None, (), 1)])
+    ((encoding, cut),) = task.encode_sources([Example(text, None, (), 1)])
     assert len(encoding) == room
     assert cut > 0
     said = task.tokenizer.decode(encoding.ids, skip_special=False)
@@ -113,12 +113,12 @@ def test_only_the_text_is_cut_and_only_the_text_is_hidden(prompt: str, gpt2_fold
 def test_nothing_stands_between_prompt_and_answer(folder: Path) -> None:
     """Not even where the tokenizer would end each text by a special token."""
     task = translator(folder)
-    ((encoding, _),) = task._sources(pairs("x")[:1])
+    ((encoding, _),) = task.encode_sources(pairs("x")[:1])
     assert encoding.ids[-1] not in {task.tokenizer.special.eos, task.tokenizer.special.sep}
     own = Tokenizer.train(TEXTS * 5, TokenizerSettings(kind="bpe", vocabulary_size=300))
     assert own.encode_batch(["a"])[0].ids[-1] == own.special.eos
     task.tokenizer = own
-    ((encoding, _),) = task._sources(pairs("x")[:1])
+    ((encoding, _),) = task.encode_sources(pairs("x")[:1])
     assert encoding.ids[0] == own.special.bos
     assert own.special.eos not in encoding.ids
 
@@ -133,7 +133,7 @@ def test_the_loss_is_that_of_the_answers_alone(prompt: str, gpt2_folder: Path) -
     examples = pairs("lies die Datei", "lauf", "naiver Text 😀", "ein Zeichen", "Rezept")
     batch = task.collate(examples)
     expected, count = 0.0, 0
-    for example, (source, _) in zip(examples, task._sources(examples), strict=True):
+    for example, (source, _) in zip(examples, task.encode_sources(examples), strict=True):
         answer = [*task.tokenizer.encode_batch([example.target or ""])[0].ids, 0]
         ids = torch.tensor([[*source.ids, *answer]])
         with torch.inference_mode():

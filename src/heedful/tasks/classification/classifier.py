@@ -37,6 +37,7 @@ from heedful.tasks.classification.reading import targets_of, windows_of
 from heedful.tasks.classification.settings import ClassifierCard, ObjectiveSettings
 from heedful.tasks.own_module import ModuleSpec, TextEncoder
 from heedful.tasks.refusals import naming
+from heedful.tasks.token_dropout import hide_tokens
 from heedful.text import FittedText, Side, Tokenizer
 
 PREDICTION_TOKENS = 1024
@@ -234,7 +235,7 @@ class TextClassifier(Task[ClassificationBatch]):
 
     def _batch_logits(self, batch: ClassificationBatch) -> Tensor:
         """Logits (B, C) of a batch; those of a text's windows are averaged."""
-        logits: Tensor = self.network(self._hide_tokens(batch), batch.mask, batch.token_types)
+        logits: Tensor = self.network(self._partly_hidden(batch), batch.mask, batch.token_types)
         if batch.owner is None:
             return logits
         sums = logits.new_zeros(len(batch.targets), logits.shape[-1]).index_add(0, batch.owner, logits)
@@ -246,12 +247,10 @@ class TextClassifier(Task[ClassificationBatch]):
         kept = targets[targets != IGNORED]
         return float(len(kept) if self.class_weights is None else self.class_weights[kept].sum())
 
-    def _hide_tokens(self, batch: ClassificationBatch) -> Tensor:
-        rate, mask_id = self.objective.token_dropout, self.tokenizer.special.mask
-        if not (self.network.training and rate) or mask_id is None:
-            return batch.ids
-        hidden = torch.rand(batch.ids.shape, device=batch.ids.device) < rate
-        return batch.ids.masked_fill(hidden & batch.hideable, mask_id)
+    def _partly_hidden(self, batch: ClassificationBatch) -> Tensor:
+        """The ids of a batch; in training a share of them is hidden."""
+        rate = self.objective.token_dropout if self.network.training else 0.0
+        return hide_tokens(batch.ids, batch.hideable, rate, self.tokenizer.special.mask)
 
     def targets(self, examples: Sequence[Example]) -> NDArray[np.int64]:
         """Label numbers (N,), ``IGNORED`` where out of scope; or (N, C) of 0 and 1 with several labels a text.
