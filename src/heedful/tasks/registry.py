@@ -30,6 +30,7 @@ from heedful.tasks.text_to_text import (
     Summarizer,
     TranslationSettings,
     Translator,
+    finish_text_to_text,
     text_to_text_job,
 )
 
@@ -57,8 +58,8 @@ class Job:
 
 JOBS: dict[str, Job] = {
     "classification": Job(ClassificationSettings, create_classifier, load_classifier, classifier_of, finish_classifier),
-    "translation": Job(TranslationSettings, *text_to_text_job(Translator), training=PAPER_TRAINING),
-    "summarization": Job(SummarizationSettings, *text_to_text_job(Summarizer), training=PAPER_TRAINING),
+    "translation": Job(TranslationSettings, *text_to_text_job(Translator), finish_text_to_text, PAPER_TRAINING),
+    "summarization": Job(SummarizationSettings, *text_to_text_job(Summarizer), finish_text_to_text, PAPER_TRAINING),
 }
 
 

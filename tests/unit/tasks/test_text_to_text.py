@@ -29,6 +29,7 @@ from heedful.tasks import (
     Translator,
 )
 from heedful.tasks.text_to_text.batch import IGNORED
+from heedful.tasks.text_to_text.options import AnswerOptions
 from heedful.text import Side, TokenizerSettings
 from heedful.training import Run, train
 
@@ -142,7 +143,7 @@ def test_a_long_target_is_cut_and_keeps_its_end(untrained: Callable[..., TextToT
 
 def test_a_long_source_is_cut_and_said(untrained: Callable[..., TextToText]) -> None:
     task = untrained(max_length=8)
-    (answer,) = task.predict(["one two three four " * 10])
+    (answer,) = task.predict(["one two three four " * 10], AnswerOptions(long_input="truncate"))
     assert answer.cut_tokens > 0
     assert task.collate([Example("one two " * 20, None, (), 1, target="eins")]).ids.shape == (1, 8)
 

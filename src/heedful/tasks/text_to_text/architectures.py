@@ -14,7 +14,7 @@ from heedful.model import Transformer
 from heedful.nn import Copies
 from heedful.tasks.text_to_text.batch import IGNORED, TextToTextBatch, make_batch
 from heedful.tasks.text_to_text.languages import encode_marked, read_languages
-from heedful.tasks.text_to_text.settings import TEXT_PLACE, TextToTextCard
+from heedful.tasks.text_to_text.settings import TEXT_PLACE, PromptSettings, TextToTextCard
 from heedful.text import Encoding, Tokenizer
 
 
@@ -37,6 +37,11 @@ class Architecture(ABC):
             languages: into which to translate each text, where that is said of it.
             cuts: what a tokenizer is told of subword regularisation.
         """
+
+    @property
+    @abstractmethod
+    def text_start(self) -> int:
+        """The character of what is read that a text begins at."""
 
     @abstractmethod
     def num_positions(self, source_length: int, target_length: int) -> int:
@@ -68,6 +73,11 @@ class EncoderDecoder(Architecture):
         """The text behind the family's prefix, with the mark of its language, or of that of its translation."""
         marks = read_languages(self.card, self.tokenizer, languages or [None] * len(texts))
         return encode_marked(self.tokenizer, [self.card.prefix + text for text in texts], marks, **cuts)
+
+    @property
+    def text_start(self) -> int:
+        """Behind the prefix."""
+        return len(self.card.prefix)
 
     def num_positions(self, source_length: int, target_length: int) -> int:
         """Those of the longer side."""
@@ -109,17 +119,30 @@ class DecoderOnly(Architecture):
         **cuts: Any,
     ) -> list[Encoding]:
         """The text inside the prompt; a conversation is cut into tokens in the usual way only."""
-        prompt = self.card.prompt
-        assert prompt is not None
+        prompt = self._prompt
         filled = [prompt.template.replace(TEXT_PLACE, text) for text in texts]
         if prompt.chat:
-            frame = self.tokenizer.render_chat(_said(prompt.template))
             encodings = [self.tokenizer.encode_chat(_said(content)) for content in filled]
         else:
-            frame = prompt.template
             encodings = [_unended(encoding) for encoding in self.tokenizer.encode_batch(filled, **cuts)]
-        before, _, after = frame.partition(TEXT_PLACE)
+        before, _, after = self._frame.partition(TEXT_PLACE)
         return [_marked(encoding, len(before), len(after)) for encoding in encodings]
+
+    @property
+    def text_start(self) -> int:
+        """Where the prompt has the text."""
+        return self._frame.index(TEXT_PLACE)
+
+    @property
+    def _prompt(self) -> PromptSettings:
+        assert self.card.prompt is not None
+        return self.card.prompt
+
+    @property
+    def _frame(self) -> str:
+        """All that is read, with the place of the text in it."""
+        template = self._prompt.template
+        return self.tokenizer.render_chat(_said(template)) if self._prompt.chat else template
 
     def num_positions(self, source_length: int, target_length: int) -> int:
         """Those of both sides."""

@@ -24,6 +24,8 @@ class Translator(TextToText):
     """Translates texts; judged by BLEU, chrF and chrF++."""
 
     job: ClassVar[str] = "translation"
+    keeps_markup: ClassVar[bool] = True
+    keeps_numbers: ClassVar[bool] = True
 
     @property
     def metrics(self) -> Mapping[str, Metric[Any]]:
@@ -42,6 +44,8 @@ class Summarizer(TextToText):
     """Summarizes texts; judged by ROUGE."""
 
     job: ClassVar[str] = "summarization"
+    keeps_markup: ClassVar[bool] = False
+    keeps_numbers: ClassVar[bool] = False
 
     @property
     def metrics(self) -> Mapping[str, Metric[Any]]:

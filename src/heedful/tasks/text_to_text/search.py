@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heedful.errors import RequestError
 from heedful.generation import GenerationSettings
 from heedful.generation.settings import parse_settings
 from heedful.settings import nearest
-from heedful.tasks.text_to_text.task import TextToText
+
+if TYPE_CHECKING:
+    from heedful.tasks.text_to_text.task import TextToText
 
 LENGTHS = ("short", "medium", "long")
 """Names of lengths; a number of tokens may stand instead."""

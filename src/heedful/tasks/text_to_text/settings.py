@@ -10,6 +10,7 @@ from pydantic import Field, field_serializer, field_validator, model_validator
 from heedful.data import Columns, LabelKind
 from heedful.generation import GenerationSettings
 from heedful.settings import Settings
+from heedful.tasks.text_to_text.trust import TrustSettings
 
 PAPER_SEARCH = GenerationSettings(num_beams=4, length_penalty=0.6, length_normalization="gnmt", early_stopping="never")
 """Vaswani et al. 2017, section 6.1: beam 4, length penalty 0.6."""
@@ -126,6 +127,7 @@ class TextToTextCard(Settings):
     target_language: str | None = Field(None, max_length=40)
     prefix: str = Field("", max_length=1000, description="stands before each source, as T5 wants it")
     prompt: PromptSettings | None = Field(None, description="stands around each source, for a model without encoder")
+    trust: TrustSettings | None = Field(None, description="how far answers can be trusted, found on held-out texts")
     results: dict[str, dict[str, str]] = Field(
         default_factory=dict,
         description="figures of the model card: data set -> metric -> value with interval",

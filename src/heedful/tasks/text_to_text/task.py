@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from heedful.checkpoint import save_folder
 from heedful.data import Columns, Example, ExampleReader, ExampleStore, LabelKind, OnBadRow, read_examples
 from heedful.errors import DataError, RequestError
-from heedful.generation import Hypothesis, SlotEngine
 from heedful.metrics import TextStatistics, bootstrap
 from heedful.model import Transformer
 from heedful.nn import Copies
@@ -24,23 +23,34 @@ from heedful.settings import parse
 from heedful.tasks.base import Assessment, Tally, Task
 from heedful.tasks.refusals import naming
 from heedful.tasks.text_to_text.answer import TextAnswer
+from heedful.tasks.text_to_text.answering import Answering
 from heedful.tasks.text_to_text.architectures import Architecture, architecture_of
 from heedful.tasks.text_to_text.batch import TextToTextBatch
+from heedful.tasks.text_to_text.card import model_card
 from heedful.tasks.text_to_text.languages import check_languages, with_languages
 from heedful.tasks.text_to_text.losses import smoothed_cross_entropy
+from heedful.tasks.text_to_text.options import AnswerOptions
 from heedful.tasks.text_to_text.prompts import prompt_of
+from heedful.tasks.text_to_text.search import search_settings
 from heedful.tasks.text_to_text.settings import ObjectiveSettings, PromptSettings, TextToTextCard
+from heedful.tasks.text_to_text.streaming import stream_text
+from heedful.tasks.text_to_text.writing import Passage, write_passages
+from heedful.tasks.token_dropout import hide_tokens
 from heedful.text import Encoding, LongInput, Side, Tokenizer, fit
 
-STREAM_CHUNK = 1024
+STREAM_CHUNK = 256
 """Texts that a stream looks ahead, to write those of like length side by side."""
-NUM_SLOTS = 24
 TARGET_SEED = 1 << 31
 """Sets what is random in cutting a target apart from what is in cutting its source."""
 
 
 class TextToText(Task[TextToTextBatch]):
     """A Transformer that reads a text and writes another one, and the tokenizers of both."""
+
+    keeps_markup: ClassVar[bool]
+    """Whether tags and placeholders of a text belong into its answer."""
+    keeps_numbers: ClassVar[bool]
+    """Whether an answer has all numbers of its text."""
 
     def __init__(
         self,
@@ -101,12 +111,12 @@ class TextToText(Task[TextToTextBatch]):
 
     # Answers
 
-    def predict(self, texts: Sequence[str]) -> list[TextAnswer]:
+    def predict(self, texts: Sequence[str], options: AnswerOptions | None = None) -> list[TextAnswer]:
         """Write an answer to each text.
 
         Raises:
             DataError: a text is empty.
-            InputTooLongError: a text is longer than the model takes.
+            RequestError: the options ask for what the model cannot do, or for more memory than there is.
         """
         if isinstance(texts, str):
             raise RequestError("predict takes a list of texts, not a single one", remedy="Write predict([text]).")
@@ -114,47 +124,49 @@ class TextToText(Task[TextToTextBatch]):
         for example in examples:
             if not example.text.strip():
                 raise DataError(f"text {example.row} is empty", remedy="Leave empty texts out.")
-        return [answer for _, answer in self.predict_stream(examples)]
+        return [answer for _, answer in self.predict_stream(examples, options)]
 
     def predict_stream(
-        self, examples: Iterable[Example], *, look_ahead: int = STREAM_CHUNK, tally: Tally | None = None
+        self,
+        examples: Iterable[Example],
+        options: AnswerOptions | None = None,
+        *,
+        look_ahead: int = STREAM_CHUNK,
+        tally: Tally | None = None,
     ) -> Iterator[tuple[Example, TextAnswer]]:
         """Answer a stream in flat memory; answers come in the order of the examples."""
-        iterator = iter(examples)
+        answering, iterator = Answering(self, options or AnswerOptions()), iter(examples)
         while chunk := list(islice(iterator, look_ahead)):
-            yield from zip(chunk, self.write(chunk, tally=tally), strict=True)
+            yield from zip(chunk, answering.answer(chunk, tally), strict=True)
 
-    def write(self, examples: Sequence[Example], *, tally: Tally | None = None, **changes: Any) -> list[TextAnswer]:
-        """Answer examples, a blank line by an empty text; targets they carry are not looked at.
+    def stream(self, text: str, **changes: Any) -> Iterator[str]:
+        """Write an answer greedily, or by chance, and give its pieces as they come.
 
         Args:
+            changes: of the card's generation settings.
+
+        Raises:
+            RequestError: one of them is impossible.
+        """
+        settings = search_settings(self, **{"num_beams": 1, "num_return_sequences": 1} | changes)
+        ((source, _),) = self.encode_sources([Example(text, None, (), 1)])
+        self.network.eval()
+        yield from stream_text(self.model, self.architecture.request(0, source, settings), self.target_tokenizer)
+
+    def write(
+        self, examples: Sequence[Example], *, examined: bool = False, tally: Tally | None = None, **changes: Any
+    ) -> list[TextAnswer]:
+        """Answer examples as they are, each as a whole; a blank line by an empty text.
+
+        Args:
+            examined: whether to find out how far each answer can be trusted.
             changes: of the card's generation settings, for these texts.
         """
+        passages = [Passage(example) for example in examples]
         settings = self.card.generation.model_copy(update=changes)
-        sources = self._sources(examples)
-        asked = [number for number, example in enumerate(examples) if example.text]
-        order = sorted(asked, key=lambda number: -len(sources[number][0].ids))
-        architecture = self.architecture
-        requests = [architecture.request(number, sources[number][0], settings) for number in order]
-        self.network.eval()
-        engine: SlotEngine[int] = SlotEngine(
-            self.model, num_slots=min(NUM_SLOTS, max(len(requests), 1)), num_beams=settings.num_beams
-        )
-        answers = {number: TextAnswer("", 0.0) for number, example in enumerate(examples) if not example.text}
-        for number, hypotheses in engine.run(requests):
-            answers[number] = self._answer(hypotheses, sources[number][1])
-            if tally is not None:
-                length = len(sources[number][0].ids)
-                tally.add(texts=1, tokens=length, cells=length)
-        return [answers[number] for number in range(len(examples))]
+        return write_passages(self, passages, settings, examined=examined, tally=tally)
 
-    def _answer(self, hypotheses: Sequence[Hypothesis], cut_tokens: int) -> TextAnswer:
-        texts = [self.target_tokenizer.decode(hypothesis.tokens).strip() for hypothesis in hypotheses]
-        best = hypotheses[0]
-        complete = best.tokens[-1] in self.card.generation.eos_token_id
-        return TextAnswer(texts[0], best.score, cut_tokens, complete, tuple(texts[1:]))
-
-    def _sources(self, examples: Sequence[Example], *, seed: int | None = None) -> list[tuple[Encoding, int]]:
+    def encode_sources(self, examples: Sequence[Example], *, seed: int | None = None) -> list[tuple[Encoding, int]]:
         """Sources as the network sees them, and how many tokens were cut from each."""
         texts = [example.text for example in examples]
         languages = [example.target_language for example in examples]
@@ -166,7 +178,7 @@ class TextToText(Task[TextToTextBatch]):
             fitted.append((parts.windows[0], parts.cut_tokens))
         return fitted
 
-    def _targets(self, examples: Sequence[Example], *, seed: int | None = None) -> list[list[int]]:
+    def encode_targets(self, examples: Sequence[Example], *, seed: int | None = None) -> list[list[int]]:
         """Token ids of each target: the first one that the model is forced to, if it is, the text, the end token."""
         texts = [example.target or "" for example in examples]
         encodings = self.target_tokenizer.encode_batch(texts, **self._cuts(examples, seed, TARGET_SEED))
@@ -211,18 +223,18 @@ class TextToText(Task[TextToTextBatch]):
         """Tokens of source and target together, int32 (N,)."""
         sizes = []
         for chunk in store.chunks(STREAM_CHUNK):
-            sources, targets = self._sources(chunk, seed=seed), self._targets(chunk, seed=seed)
+            sources, targets = self.encode_sources(chunk, seed=seed), self.encode_targets(chunk, seed=seed)
             sizes += [len(source.ids) + len(target) for (source, _), target in zip(sources, targets, strict=True)]
         return np.array(sizes, dtype=np.int32)
 
     def collate(self, examples: Sequence[Example], *, seed: int | None = None) -> TextToTextBatch:
         """Make pairs into a batch."""
-        sources = [source for source, _ in self._sources(examples, seed=seed)]
-        return self.architecture.batch(sources, self._targets(examples, seed=seed))
+        sources = [source for source, _ in self.encode_sources(examples, seed=seed)]
+        return self.architecture.batch(sources, self.encode_targets(examples, seed=seed))
 
     def loss(self, batch: TextToTextBatch) -> Tensor:
         """Sum over target tokens of the cross-entropy."""
-        hidden, copies = self.architecture.hidden(batch, self._hide_tokens(batch))
+        hidden, copies = self.architecture.hidden(batch, self._partly_hidden(batch))
         return smoothed_cross_entropy(
             hidden.flatten(0, 1),
             batch.targets.flatten(),
@@ -233,12 +245,10 @@ class TextToText(Task[TextToTextBatch]):
             smoothing=self.objective.label_smoothing,
         )
 
-    def _hide_tokens(self, batch: TextToTextBatch) -> Tensor:
-        rate, mask_id = self.objective.token_dropout, self.tokenizer.special.mask
-        if not (self.network.training and rate) or mask_id is None:
-            return batch.ids
-        hidden = torch.rand(batch.ids.shape, device=batch.ids.device) < rate
-        return batch.ids.masked_fill(hidden & batch.hideable, mask_id)
+    def _partly_hidden(self, batch: TextToTextBatch) -> Tensor:
+        """The ids of a batch; in training a share of them is hidden."""
+        rate = self.objective.token_dropout if self.network.training else 0.0
+        return hide_tokens(batch.ids, batch.hideable, rate, self.tokenizer.special.mask)
 
     # Judging
 
@@ -289,7 +299,7 @@ class TextToText(Task[TextToTextBatch]):
             network=self.network,
             tokenizers=self._tokenizers,
             card=self.card.model_dump_json(indent=2),
-            readme=f"# {Path(folder).name}\n",
+            readme=model_card(self.card, self.model, Path(folder).name),
         )
 
     @property

@@ -60,6 +60,11 @@ class PreparedText:
         return self.marked.text
 
     @property
+    def has_markup(self) -> bool:
+        """Whether there is something to put back."""
+        return bool(self.marked.elements or self.marked.marks)
+
+    @property
     def constraints(self) -> tuple[Phrases, ...]:
         """What must appear in the answer, for :class:`heedful.generation.Request`."""
         phrases = [phrases_of(self.tokenizer, text, anywhere=True) for text in self.placeholders]
