@@ -84,7 +84,7 @@ class _SumInPieces(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, weight: Tensor) -> Any:
         return None, None, None, *[None if each is None else each * weight for each in ctx.saved_tensors]
 
@@ -122,7 +122,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         return (normaliser - (1 - smoothing) * right - smoothing * mean).sum()
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, weight: Tensor) -> Any:
         (gradient,) = ctx.saved_tensors
         return gradient * weight, None, None
