@@ -31,7 +31,8 @@ def test_attention_and_probabilities_are_those_of_upstream(name: str, tmp_path: 
         Finished(source, (2,), tokens) if has_encoder else Finished((), source, tokens)
         for source, tokens in zip(SOURCES, ANSWERS, strict=True)
     ]
-    for answer, reading in zip(answers, read_answers(model, answers), strict=True):
+    for number, reading in read_answers(model, answers):
+        answer = answers[number]
         read = torch.tensor([[*answer.prompt, *answer.tokens[:-1]]])
         inputs = {"input_ids": torch.tensor([answer.source]), "decoder_input_ids": read} if has_encoder else {}
         output = run(reference, **(inputs or {"input_ids": read}), output_attentions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,7 +16,7 @@ from heedful.generation import GenerationSettings, generate
 from heedful.model import Transformer, UniformSpec, build
 from heedful.nn import AttentionKernel, AttentionMask, SoftCappedKernel
 from heedful.tasks.text_to_text.trust import Finished, attention
-from heedful.tasks.text_to_text.trust.attention import read_answers, watched_attention
+from heedful.tasks.text_to_text.trust.attention import Reading, read_answers, watched_attention
 
 TOLERANCE = 1e-13  # float64, relative; measured: 2e-15
 WEIGHTS_TOLERANCE = 2e-7  # weights are kept as float32; measured: 3e-8
@@ -57,6 +58,14 @@ def written(model: Transformer, *, num_beams: int = 1) -> list[tuple[Finished, t
     return answers
 
 
+def readings_of(
+    model: Transformer, answers: Sequence[Finished], *, layers: Collection[int] | None = None
+) -> list[Reading]:
+    """In the order of the answers."""
+    readings = dict(read_answers(model, answers, layers=layers))
+    return [readings[number] for number in range(len(answers))]
+
+
 @cache
 def answers_of(name: str) -> list[Finished]:
     """The answers of one of the models, written once."""
@@ -67,7 +76,7 @@ def answers_of(name: str) -> list[Finished]:
 @pytest.mark.parametrize("name", MODELS)
 def test_probabilities_are_those_that_the_search_saw(name: str, num_beams: int) -> None:
     answers = written(MODELS[name], num_beams=num_beams)
-    readings = read_answers(MODELS[name], [answer for answer, _ in answers])
+    readings = readings_of(MODELS[name], [answer for answer, _ in answers])
     for (_, seen), reading in zip(answers, readings, strict=True):
         assert reading.log_probabilities == pytest.approx(seen, rel=TOLERANCE)
 
@@ -78,9 +87,9 @@ def test_a_reading_does_not_depend_on_the_answers_beside_it(order: list[int], co
     model, answers = MODELS["encoder_decoder"], answers_of("encoder_decoder")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attention, "MAX_CELLS", cells)
-        readings = read_answers(model, [answers[number] for number in order[:count]])
+        readings = readings_of(model, [answers[number] for number in order[:count]])
     for number, reading in zip(order, readings, strict=False):
-        (alone,) = read_answers(model, [answers[number]])
+        (alone,) = readings_of(model, [answers[number]])
         assert reading.log_probabilities == pytest.approx(alone.log_probabilities, rel=TOLERANCE)
         for layer, expected in zip(reading.attention, alone.attention, strict=True):
             np.testing.assert_allclose(layer, expected, atol=WEIGHTS_TOLERANCE)
@@ -88,9 +97,9 @@ def test_a_reading_does_not_depend_on_the_answers_beside_it(order: list[int], co
 
 def test_logits_are_held_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     model, answers = MODELS["copying"], answers_of("copying")
-    whole = read_answers(model, answers)
+    whole = readings_of(model, answers)
     monkeypatch.setattr(attention, "MAX_LOGITS", 3 * SIZE)
-    for reading, expected in zip(read_answers(model, answers), whole, strict=True):
+    for reading, expected in zip(readings_of(model, answers), whole, strict=True):
         assert reading.log_probabilities == pytest.approx(expected.log_probabilities, rel=TOLERANCE)
 
 
@@ -107,7 +116,7 @@ def test_weights_are_those_of_the_formula(name: str) -> None:
     model.decode(torch.tensor([[*answer.prompt, *answer.tokens[:-1]]]), memory)
     for hook in hooks:
         hook.remove()
-    (reading,) = read_answers(model, [answer])
+    (reading,) = readings_of(model, [answer])
     assert len(reading.attention) == 3
     for looks, states, weights in zip(cross_attentions(model), entering, reading.attention, strict=True):
         query = looks.query(states)[0].view(-1, 4, looks.head_dim)
@@ -153,7 +162,7 @@ def test_a_model_that_is_watched_answers_the_same_bit_for_bit(name: str) -> None
 
 def test_only_the_layers_that_were_asked_for_are_watched() -> None:
     model, answers = MODELS["encoder_decoder"], answers_of("encoder_decoder")
-    for every, some in zip(read_answers(model, answers), read_answers(model, answers, layers={0, 2}), strict=True):
+    for every, some in zip(readings_of(model, answers), readings_of(model, answers, layers={0, 2}), strict=True):
         assert len(some.attention) == 2
         np.testing.assert_array_equal(some.attention[0], every.attention[0])
         np.testing.assert_array_equal(some.attention[1], every.attention[2])
@@ -163,14 +172,14 @@ def test_a_layer_that_is_run_twice_is_watched_twice() -> None:
     model = made(num_layers=2)
     assert model.decoder is not None
     model.decoder.order = (0, 1, 0)
-    (reading, *_) = read_answers(model, answers_of("encoder_decoder"))
+    (reading, *_) = readings_of(model, answers_of("encoder_decoder"))
     first, _, last = reading.attention
     assert not np.allclose(first, last)
 
 
 def test_a_decoder_looks_at_its_prompt() -> None:
     answers = answers_of("decoder")
-    for answer, reading in zip(answers, read_answers(MODELS["decoder"], answers), strict=True):
+    for answer, reading in zip(answers, readings_of(MODELS["decoder"], answers), strict=True):
         for weights in reading.attention:
             assert weights.shape == (4, len(answer.tokens), len(answer.prompt))
             np.testing.assert_allclose(weights[:, 0].sum(axis=-1), 1, atol=WEIGHTS_TOLERANCE)
@@ -179,12 +188,12 @@ def test_a_decoder_looks_at_its_prompt() -> None:
 
 def test_a_model_in_training_goes_on_training() -> None:
     model, answers = made(), answers_of("encoder_decoder")
-    expected = read_answers(model, answers)
+    expected = readings_of(model, answers)
     model.train()
-    for reading, quiet in zip(read_answers(model, answers), expected, strict=True):
+    for reading, quiet in zip(readings_of(model, answers), expected, strict=True):
         np.testing.assert_array_equal(reading.log_probabilities, quiet.log_probabilities)
     assert model.training
 
 
 def test_nothing_is_read_of_nothing() -> None:
-    assert read_answers(MODELS["encoder_decoder"], []) == []
+    assert readings_of(MODELS["encoder_decoder"], []) == []

@@ -22,8 +22,6 @@ from heedful.tasks.text_to_text.trust.words import TokenWords
 
 MIN_LINKS = 50
 """With fewer links to agree with, nothing is chosen."""
-CHUNK = 64
-"""Answers whose weights, of all layers and heads, are held at a time."""
 
 
 class AlignmentSettings(Settings):
@@ -115,19 +113,16 @@ def _hits(
             without.
     """
     hits = [np.zeros((2, heads), dtype=np.int64) for heads in num_heads(model)]
-    for start in range(0, len(cases), CHUNK):
-        chunk = cases[start : start + CHUNK]
-        readings = read_answers(model, [case.finished for case in chunk])
-        for case, of_case, reading in zip(chunk, links[start:], readings, strict=False):
-            if not of_case:
-                continue
-            read, written = speaking(case.source_words), speaking(case.answer_words)
-            wanted, places = (np.array(side) for side in zip(*of_case, strict=True))
-            for layer, weights in enumerate(reading.attention):
-                for shift, each in enumerate((weights, _shifted(weights))):
-                    judged = each if orders is None else each[orders[layer][shift]].cumsum(axis=0)
-                    rows = judged[:, np.array(written)[places]][:, :, read]
-                    hits[layer][shift] += (rows.argmax(axis=-1) == wanted).sum(axis=-1)
+    for number, reading in read_answers(model, [case.finished for case in cases]):
+        if not links[number]:
+            continue
+        read, written = speaking(cases[number].source_words), speaking(cases[number].answer_words)
+        wanted, places = (np.array(side) for side in zip(*links[number], strict=True))
+        for layer, weights in enumerate(reading.attention):
+            for shift, each in enumerate((weights, _shifted(weights))):
+                judged = each if orders is None else each[orders[layer][shift]].cumsum(axis=0)
+                rows = judged[:, np.array(written)[places]][:, :, read]
+                hits[layer][shift] += (rows.argmax(axis=-1) == wanted).sum(axis=-1)
     return hits
 
 

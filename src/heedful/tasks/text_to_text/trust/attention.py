@@ -56,25 +56,27 @@ class Reading:
 @torch.inference_mode()
 def read_answers(
     model: Transformer, answers: Sequence[Finished], *, layers: Collection[int] | None = None
-) -> list[Reading]:
+) -> Iterator[tuple[int, Reading]]:
     """Read answers once more, all tokens at a time.
 
     Args:
         model: encoder and decoder, whose cross-attention is watched; or a decoder, whose self-attention is, as far as
             it goes to the prompt.
         layers: those to be watched, counted from 0 in the order they are run; all unless given.
+
+    Yields:
+        The number of each answer and its reading, from the longest to the shortest: no more readings are held than are
+        made at once.
     """
     was_training = model.training
     model.eval()
-    readings: dict[int, Reading] = {}
     lengths = [len(answer.source) + len(answer.prompt) + len(answer.tokens) for answer in answers]
     try:
         for rows in token_budget_batches(lengths, MAX_CELLS, shuffle=False):
             batch = [answers[row] for row in rows]
-            readings.update(zip(rows.tolist(), _read_batch(model, batch, layers), strict=True))
+            yield from zip(rows.tolist(), _read_batch(model, batch, layers), strict=True)
     finally:
         model.train(was_training)
-    return [readings[number] for number in range(len(answers))]
 
 
 def _read_batch(model: Transformer, answers: Sequence[Finished], layers: Collection[int] | None) -> Iterator[Reading]:

@@ -54,9 +54,8 @@ def examine(
     """
     alignment = usual_alignment(model) if trust is None else trust.alignment
     readings = read_answers(model, [case.finished for case in cases], layers={alignment.layer})
-    return [
-        _findings(case, reading, alignment, trust, keeps_numbers) for case, reading in zip(cases, readings, strict=True)
-    ]
+    found = {number: _findings(cases[number], reading, alignment, trust, keeps_numbers) for number, reading in readings}
+    return [found[number] for number in range(len(cases))]
 
 
 def _findings(
@@ -86,10 +85,11 @@ def fit_trust(model: Transformer, answers: Sequence[Case], references: Sequence[
     alignment = choose_alignment(model, references)
     usual = Usual.of_lengths(references)
     readings = read_answers(model, [case.finished for case in answers], layers={alignment.layer})
-    signals = [
-        measure(case, reading.log_probabilities, alignment.weights(reading), usual)
-        for case, reading in zip(answers, readings, strict=True)
-    ]
+    measured = {
+        number: measure(answers[number], reading.log_probabilities, alignment.weights(reading), usual)
+        for number, reading in readings
+    }
+    signals = [measured[number] for number in range(len(answers))]
     shares = [shared_words(case.answer, right.answer) for case, right in zip(answers, references, strict=True)]
     return TrustSettings(
         alignment=alignment, usual=usual.with_limits(signals), confidence=fit_confidence(signals, shares)
