@@ -15,7 +15,7 @@ from heedful.data import Columns, Example, ExampleStore
 from heedful.errors import RequestError
 from heedful.evaluation import measure
 from heedful.model import UniformSpec
-from heedful.tasks import JOBS, Task
+from heedful.tasks import JOBS, SpecSource, Task
 from heedful.text import TokenizerSettings
 
 Rows = tuple[dict[str, Any], ...]
@@ -30,6 +30,7 @@ KINDS: dict[str, str] = {
     "own module": "classification",
     "translation": "translation",
     "summarization": "summarization",
+    "translation by a decoder": "translation",
 }
 """What is tried, and the job it belongs to."""
 
@@ -68,17 +69,18 @@ def store(kind: str, rows: Rows, stores: Callable[[Iterable[dict[str, Any]]], Ex
 @pytest.fixture
 def task(kind: str, rows: Rows, store: ExampleStore, untrained: Callable[..., Task[Any]]) -> Task[Any]:
     if KINDS[kind] != "classification":
-        return _writer(KINDS[kind], store)
+        return _writer(kind, store)
     section: dict[str, Any] = {"multi": {"labels": "multi"}, "out of scope": {"out_of_scope": "weather"}}.get(kind, {})
     return untrained(_data(kind, rows), model=MODELS.get(kind), **section)
 
 
-def _writer(job: str, store: ExampleStore) -> Task[Any]:
+def _writer(kind: str, store: ExampleStore) -> Task[Any]:
+    job, spec = KINDS[kind], UniformSpec(d_model=16, num_layers=1, num_heads=2, d_ff=24)
     section = {"job": job, "generation": {"num_beams": 2, "max_new_tokens": 6}}
     made: Task[Any] = JOBS[job].create(
         JOBS[job].settings.model_validate(section),
         TokenizerSettings.model_validate({"kind": "bpe", "vocabulary_size": 300}),
-        UniformSpec(d_model=16, num_layers=1, num_heads=2, d_ff=24),
+        SpecSource(spec=spec.decoder(300)) if kind == "translation by a decoder" else spec,
         store,
         Columns(),
         seed=1,
