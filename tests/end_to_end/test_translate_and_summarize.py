@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -101,6 +102,64 @@ def test_beams_and_languages_are_those_of_the_verb(call: Call, translator: Path)
     assert refused.exit_code == 2
     assert "'fr'" in refused.stderr
     assert call("translate", translator, "--beams", 65, text="dog\n").exit_code == 2
+
+
+def test_terms_of_a_glossary_are_translated_as_it_says(call: Call, translator: Path, tmp_path: Path) -> None:
+    glossary = tmp_path / "terms.tsv"
+    glossary.write_text("dog\tvogel\n", encoding="utf-8")
+    answer = call("translate", translator, "--glossary", glossary, text="dog red blue\ncat green cat\n")
+    first, second = answer.stdout.splitlines()
+    assert "vogel" in first
+    assert second == "katze grün katze"
+    glossary.write_text("dog\tvogel\ndog\tkatze\n", encoding="utf-8")
+    refused = call("translate", translator, "--glossary", glossary, text="dog\n")
+    assert refused.exit_code == 2
+    assert str(glossary) in refused.stderr
+
+
+TMX = """<tmx version="1.4"><header/><body><tu>
+<tuv xml:lang="en"><seg>dog red blue</seg></tuv><tuv xml:lang="de"><seg>ein roter Hund</seg></tuv>
+</tu></body></tmx>"""
+MEMORIES = {"old.tsv": "source\ttarget\nDog  red blue\tein roter Hund\n", "old.tmx": TMX}
+
+
+@pytest.mark.parametrize("name", MEMORIES)
+def test_what_was_translated_before_is_used_again(call: Call, translator: Path, tmp_path: Path, name: str) -> None:
+    memory = tmp_path / name
+    memory.write_text(MEMORIES[name], encoding="utf-8")
+    folder = Path(shutil.copytree(translator, tmp_path / "run"))
+    card = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    card["columns"] |= {"text": "en", "target": "de"}  # as if it had been trained from a TMX file
+    (folder / "task.json").write_text(json.dumps(card), encoding="utf-8")
+    arguments = ("translate", folder, "--memory", memory, "--json")
+    records = [json.loads(line) for line in call(*arguments, text="dog red blue\ncat green bird\n").stdout.splitlines()]
+    assert [(one["text"], one["origin"]) for one in records] == [
+        ("ein roter Hund", "memory"),
+        ("katze grün vogel", "model"),
+    ]
+
+
+def test_long_texts_are_read_as_the_verb_is_told(call: Call, translator: Path, summarizer: Path) -> None:
+    text = json.dumps({"source": "dog red blue\n\n" * 8}) + "\n"
+    by_sentences = json.loads(call("translate", translator, "--json", text=text).stdout)
+    assert by_sentences["parts"] == [["dog red blue", "hund rot blau"]] * 8
+    assert by_sentences["text"].split("\n\n")[:8] == ["hund rot blau"] * 8
+    assert by_sentences["cut_tokens"] == 0
+    whole = json.loads(call("translate", translator, "--long-input", "truncate", "--json", text=text).stdout)
+    assert not whole["parts"]
+    assert whole["cut_tokens"] > 0
+    windows = json.loads(call("summarize", summarizer, "--long-input", "windows", "--json", text=text).stdout)
+    assert len(windows["parts"]) > 1
+    refused = call("translate", translator, "--long-input", "extract", text=text)
+    assert refused.exit_code == 2
+    assert "Choose one of: sentences, truncate." in refused.stderr
+
+
+def test_markup_within_a_sentence_survives(call: Call, translator: Path) -> None:
+    page = '<p>dog <a href="x">red</a> blue</p>\n'
+    answer = call("translate", translator, "--format", "html", text=page)
+    assert re.sub(r"</?a[^>]*>", "", answer.stdout) == "<p>hund rot blau</p>\n"
+    assert answer.stdout.count('<a href="x">') == answer.stdout.count("</a>") == 1
 
 
 def test_a_verb_wants_a_model_of_its_job(call: Call, translator: Path, summarizer: Path, model: Path) -> None:

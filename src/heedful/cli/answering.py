@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from heedful.evaluation.lettering import printable
 from heedful.progress import ProgressBar
 from heedful.tasks import AnyTask, Classification, TextAnswer, TextToText, Translator
 from heedful.tasks.identity import identity
+from heedful.tasks.text_to_text.options import AnswerOptions
 
 SCREENFUL, BULK, KEPT_AT_ONCE = 32, 4096, 256
 """Texts to read ahead: more of them save padding, fewer save waiting, or work that an interruption undoes."""
@@ -42,8 +43,8 @@ class Work:
     resume: bool = False
     as_json: bool = False
     top: int = 5
-    settings: Mapping[str, object] = field(default_factory=dict)
-    """What else the answers depend on."""
+    options: AnswerOptions = field(default_factory=AnswerOptions)
+    """Of a task that writes."""
 
 
 def answer_all(task: AnyTask, work: Work) -> None:
@@ -67,7 +68,8 @@ def answer_all(task: AnyTask, work: Work) -> None:
             bar.say("heedful: type a text and press Enter; Ctrl-D ends")
         if journal is not None:
             examples = journal.remaining(examples)
-        answered = task.predict_stream(examples, look_ahead=read_ahead, tally=meter)
+        options = {"options": work.options} if isinstance(task, TextToText) else {}
+        answered = task.predict_stream(examples, look_ahead=read_ahead, tally=meter, **options)
         fill = document if isinstance(task, Translator) and not work.as_json else None
         lines = ((example, told.line(example, answer, work, fill=fill)) for example, answer in answered)
         if journal is None:
@@ -76,7 +78,7 @@ def answer_all(task: AnyTask, work: Work) -> None:
         else:
             _into(journal, lines, fill, bar)
         bad = reader.bad_rows.notes if reader is not None else ()
-        for note in (*bad, *told.notes(task), meter.summary):
+        for note in (*bad, *work.options.memory.notes, *told.notes(task, work), meter.summary):
             bar.say(f"heedful: {note}")
 
 
@@ -108,9 +110,9 @@ def _content(answers: Iterable[str], document: Document | None) -> Iterator[str]
 def _journal(task: AnyTask, work: Work) -> Journal | nullcontext[None]:
     if work.output is None:
         return nullcontext()
-    settings = [task.card.model_dump(mode="json"), work.as_json, work.top, work.form, dict(work.settings)]
-    told = hashlib.sha256(json.dumps(settings, default=str).encode()).hexdigest()
-    return Journal(work.output, {"model": identity(task), "settings": told}, resume=work.resume)
+    settings = repr((task.card, work.options, work.as_json, work.top, work.form))
+    made_by = {"model": identity(task), "settings": hashlib.sha256(settings.encode()).hexdigest()}
+    return Journal(work.output, made_by, resume=work.resume)
 
 
 def _into(journal: Journal, lines: Iterable[tuple[Example, str]], document: Document | None, bar: ProgressBar) -> None:
@@ -158,7 +160,7 @@ class _Told:
             return printable_lines(answer.text) if fill is not None else one_line(answer.text)
         return _as_json(answer, work.top) if work.as_json else _as_text(example.text, answer)
 
-    def notes(self, task: AnyTask) -> Iterator[str]:
+    def notes(self, task: AnyTask, work: Work) -> Iterator[str]:
         """What went otherwise than a user may think, a line each."""
         length = task.card.max_length
         if self.blank:
@@ -168,7 +170,8 @@ class _Told:
         if self.windowed:
             yield f"{self.windowed:,} texts were read in windows of {length} tokens"
         if self.unfinished:
-            yield f"{self.unfinished:,} answers were ended at {task.card.generation.max_new_tokens} tokens"
+            longest = work.options.generation.get("max_new_tokens", task.card.generation.max_new_tokens)
+            yield f"{self.unfinished:,} answers were ended at {longest} tokens"
         if self.doubtful:
             yield f"{self.doubtful:,} answers have warnings; --json tells them"
 

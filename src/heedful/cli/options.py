@@ -50,6 +50,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with an --output t
 Beams = Annotated[
     int | None, typer.Option(min=1, max=64, metavar="N", help="Hypotheses to follow at a time; 1 is fastest.")
 ]
+LongInput = Annotated[
+    str | None, typer.Option(metavar="HOW", help="How long texts are read; the usual way of the job if not given.")
+]
 SourceLanguage = Annotated[
     str | None, typer.Option("--from", metavar="LANGUAGE", help="Of the texts, in the codes of MODEL.")
 ]

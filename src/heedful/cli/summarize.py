@@ -12,6 +12,7 @@ from heedful.cli.options import (
     Beams,
     Form,
     Json,
+    LongInput,
     Model,
     Output,
     Resume,
@@ -36,6 +37,7 @@ def command(
         str, typer.Option(metavar="short|medium|long|N", help="How long summaries are; N is the most tokens of one.")
     ] = "medium",
     beams: Beams = None,
+    long_input: LongInput = None,
     form: Form = None,
     output: Output = None,
     resume: Resume = False,
@@ -51,10 +53,11 @@ def command(
     """
     from heedful.cli.answering import Work, answer_all
     from heedful.tasks import Summarizer, load
-    from heedful.tasks.text_to_text.search import length_changes, search_settings
+    from heedful.tasks.text_to_text.options import AnswerOptions
+    from heedful.tasks.text_to_text.search import length_changes
 
     task = load(model, task=Summarizer.job, revision=revision, allow_pickle=allow_pickle)
     changes = length_changes(length, task.card.generation) | ({"num_beams": beams} if beams else {})
-    task.card = task.card.model_copy(update={"generation": search_settings(task, **changes)})
     columns = renamed(task.card.columns, text=text_column)
-    answer_all(task, Work(data, columns, on_bad_row, form, output, resume, as_json))
+    options = AnswerOptions(generation=changes, long_input=long_input)
+    answer_all(task, Work(data, columns, on_bad_row, form, output, resume, as_json, options=options))

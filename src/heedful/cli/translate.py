@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
 from heedful.cli.options import (
     AllowPickle,
     BadRow,
     Beams,
     Form,
     Json,
+    LongInput,
     Model,
     Output,
     Resume,
@@ -19,11 +25,16 @@ from heedful.cli.options import (
     renamed,
 )
 
+if TYPE_CHECKING:
+    from heedful.tasks import Translator
+    from heedful.tasks.text_to_text.memory import TranslationMemory
+
 NAME = "translate"
 EXAMPLES = (
     'echo "A dog runs." | heedful translate runs/multi30k_en_de',
     "heedful translate runs/multi30k_en_de page.html > seite.html",
     "heedful translate runs/multi30k_en_de film.en.srt --output film.de.srt",
+    "heedful translate runs/multi30k_en_de a.txt --glossary terms.tsv --memory old.tsv",
     "heedful translate facebook/nllb-200-distilled-600M a.txt --to deu_Latn",
 )
 
@@ -34,6 +45,15 @@ def command(
     source: SourceLanguage = None,
     target: TargetLanguage = None,
     beams: Beams = None,
+    glossary: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Terms and how each is translated: .tsv, .csv, .jsonl or .json."),
+    ] = None,
+    memory: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Earlier translations, used again: .tsv, .csv, .jsonl or .tmx."),
+    ] = None,
+    long_input: LongInput = None,
     form: Form = None,
     output: Output = None,
     resume: Resume = False,
@@ -50,12 +70,31 @@ def command(
     """
     from heedful.cli.answering import Work, answer_all
     from heedful.tasks import Translator, load
-    from heedful.tasks.text_to_text.search import search_settings
+    from heedful.tasks.text_to_text.glossary import Glossary
+    from heedful.tasks.text_to_text.memory import TranslationMemory
+    from heedful.tasks.text_to_text.options import AnswerOptions
 
     task = load(model, task=Translator.job, revision=revision, allow_pickle=allow_pickle)
     if source or target:
         task.set_languages(source=source, target=target)
-    if beams:
-        task.card = task.card.model_copy(update={"generation": search_settings(task, num_beams=beams)})
+    options = AnswerOptions(
+        generation={"num_beams": beams} if beams else {},
+        long_input=long_input,
+        glossary=Glossary.read(glossary) if glossary else Glossary(),
+        memory=_read_memory(memory, task) if memory else TranslationMemory(),
+    )
     columns = renamed(task.card.columns, text=text_column)
-    answer_all(task, Work(data, columns, on_bad_row, form, output, resume, as_json))
+    answer_all(task, Work(data, columns, on_bad_row, form, output, resume, as_json, options=options))
+
+
+def _read_memory(path: Path, task: Translator) -> TranslationMemory:
+    """A memory; what its sides are called in a TMX file, the languages say."""
+    from heedful.data import Columns
+    from heedful.tasks.text_to_text.memory import SIDES, TranslationMemory
+
+    card, columns = task.card, SIDES
+    if ".tmx" in path.suffixes:
+        columns = Columns(
+            text=card.source_language or card.columns.text, target=card.target_language or card.columns.target
+        )
+    return TranslationMemory.read(str(path), columns)
