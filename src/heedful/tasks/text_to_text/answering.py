@@ -1,20 +1,20 @@
 """From what a user wants to what the network writes, and back: each step wraps the one that follows it.
 
-A text is looked up in the memory, or taken apart into passages, which are looked up too; from what is left markup is
-taken out and terms are looked for; the network writes; and each step puts its part of the answer together again.
+A text is looked up in the memory; its markup is taken out; it is taken apart into passages, which are looked up too;
+terms are looked for in those; the network writes. Each step puts its part of the answer together again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from heedful.data import Example
 from heedful.errors import RequestError
 from heedful.generation import Phrases
 from heedful.tasks.base import Tally
 from heedful.tasks.text_to_text.answer import TextAnswer
+from heedful.tasks.text_to_text.author import Author
 from heedful.tasks.text_to_text.documents import Writer
 from heedful.tasks.text_to_text.long_documents import LongDocument, answer_documents, way_of
 from heedful.tasks.text_to_text.options import AnswerOptions
@@ -24,45 +24,44 @@ from heedful.tasks.text_to_text.terminology import Terminology
 from heedful.tasks.text_to_text.writing import Passage, write_passages
 from heedful.text import Tokenizer
 
-if TYPE_CHECKING:
-    from heedful.tasks.text_to_text.task import TextToText
-
 Answers = Callable[[Sequence[Example]], list[TextAnswer]]
 
 
 class Answering:
     """Answers texts as its options say."""
 
-    def __init__(self, task: TextToText, options: AnswerOptions) -> None:
+    def __init__(self, author: Author, options: AnswerOptions) -> None:
         """
         Raises:
             RequestError: something is asked for that the model cannot do.
         """
-        self._task = task
+        self._author = author
         self._options = options
-        self._settings = search_settings(task, **options.generation)
-        keep = task.keeps_markup if options.keep_markup is None else options.keep_markup
-        self._terminology = Terminology(task.target_tokenizer, options.glossary, keep_markup=keep)
+        self._settings = search_settings(author, **options.generation)
+        keep = author.keeps_markup if options.keep_markup is None else options.keep_markup
+        self._terminology = Terminology(author.target_tokenizer, options.glossary, keep_markup=keep)
         self._wanted = tuple(self._writable(phrase, phrases_of) for phrase in options.phrases)
         self._beginnings = self._writable(options.beginning, beginning_of) if options.beginning else ()
-        self._way = way_of(task.job, options.long_input)
+        self._way = way_of(author.job, options.long_input)
         if options.phrases or options.beginning:
             # What a text as a whole must hold cannot be told of its parts.
             self._way = LongDocument.TRUNCATE
 
     def answer(self, examples: Sequence[Example], tally: Tally | None = None) -> list[TextAnswer]:
         """Answer examples, a blank line by an empty text."""
-        task = self._task
+        author = self._author
         write = self._remembered(lambda pieces: self._write(pieces, None if tally is None else _Passages(tally)))
         # Of several languages any will do to count by: a token says which it is.
         language = next((each.target_language for each in examples if each.target_language), None)
         writer = Writer(
             write=write,
-            count_tokens=lambda text: len(task.architecture.encode([text], languages=[language])[0].ids),
-            max_length=task.card.max_length,
-            language=task.card.source_language,
+            count_tokens=lambda text: len(author.architecture.encode([text], languages=[language])[0].ids),
+            max_length=author.card.max_length,
+            language=author.card.source_language,
         )
-        answers = self._remembered(lambda unknown: answer_documents(unknown, writer, self._way))(examples)
+        answers = self._remembered(
+            lambda unknown: self._without_markup(unknown, lambda plain: answer_documents(plain, writer, self._way))
+        )(examples)
         if tally is not None:
             tally.add(texts=len(examples), tokens=0, cells=0)
         return answers
@@ -77,6 +76,12 @@ class Answering:
 
         return look_up if len(self._options.memory) else answer
 
+    def _without_markup(self, examples: Sequence[Example], answer: Answers) -> list[TextAnswer]:
+        """Answers to texts without their markup, with the markup where the alignment says."""
+        marked = [self._terminology.take_out(example.text) for example in examples]
+        answers = answer([example._replace(text=each.text) for example, each in zip(examples, marked, strict=True)])
+        return [each.put_back_into(answer) for each, answer in zip(marked, answers, strict=True)]
+
     def _write(self, examples: Sequence[Example], tally: Tally | None) -> list[TextAnswer]:
         """Answers of the network, with what must be in them."""
         prepared = [self._terminology.prepare(example.text) for example in examples]
@@ -84,9 +89,7 @@ class Answering:
             Passage(example._replace(text=each.text), (*self._wanted, *each.constraints), self._beginnings)
             for example, each in zip(examples, prepared, strict=True)
         ]
-        # Markup goes where the alignment says.
-        examined = self._options.examined or any(each.has_markup for each in prepared)
-        answers = write_passages(self._task, passages, self._settings, examined=examined, tally=tally)
+        answers = write_passages(self._author, passages, self._settings, examined=self._options.examined, tally=tally)
         return [self._told(each.finish(answer)) for each, answer in zip(prepared, answers, strict=True)]
 
     def _told(self, answer: TextAnswer) -> TextAnswer:
@@ -96,7 +99,7 @@ class Answering:
 
     def _writable(self, text: str, tokens_of: Callable[[Tokenizer, str], Phrases]) -> Phrases:
         """The tokens that a text can be written with."""
-        tokens = tokens_of(self._task.target_tokenizer, text)
+        tokens = tokens_of(self._author.target_tokenizer, text)
         if not tokens:
             raise RequestError(f"the model has no tokens to write {text!r:.80} with")
         return tokens

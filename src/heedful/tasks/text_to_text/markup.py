@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from heedful.tasks.text_to_text.answer import Alignment
+from heedful.tasks.text_to_text.answer import Alignment, TextAnswer
 from heedful.tasks.text_to_text.trust.words import Span, word_spans
 
 TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][\w:.-]{0,80})(?:\s[^<>]{0,4000})?(?P<void>/?)>")
@@ -66,6 +66,16 @@ class MarkedText:
     elements: tuple[Element, ...]
     """In the order of their opening tags."""
     marks: tuple[Mark, ...]
+
+    def put_back_into(self, answer: TextAnswer) -> TextAnswer:
+        """An answer with the markup put back by its alignment, which stays one of the words without markup."""
+        if not self.elements and not self.marks:
+            return answer
+        return replace(
+            answer,
+            text=self.put_back(answer.text, answer.alignment),
+            alternatives=tuple(self.put_back(text, ()) for text in answer.alternatives),
+        )
 
     def put_back(self, answer: str, alignment: Alignment) -> str:
         """Put the markup into an answer.

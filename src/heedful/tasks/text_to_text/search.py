@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from heedful.errors import RequestError
 from heedful.generation import GenerationSettings
 from heedful.generation.settings import parse_settings
 from heedful.settings import nearest
-
-if TYPE_CHECKING:
-    from heedful.tasks.text_to_text.task import TextToText
+from heedful.tasks.text_to_text.author import Author
 
 LENGTHS = ("short", "medium", "long")
 """Names of lengths; a number of tokens may stand instead."""
 
 
-def search_settings(task: TextToText, **changes: Any) -> GenerationSettings:
+def search_settings(author: Author, **changes: Any) -> GenerationSettings:
     """The task's settings with ``changes``, to hand on to its card or to ``write``.
 
     Raises:
         RequestError: one of them is impossible or unknown, or the model cannot write so long a text.
     """
-    settings = parse_settings(task.card.generation.model_dump() | changes)
-    limit = task.model.max_positions
+    settings = parse_settings(author.card.generation.model_dump() | changes)
+    limit = author.model.max_positions
     if limit is not None and settings.max_new_tokens > limit:
         raise RequestError(
             f"{settings.max_new_tokens:,} tokens are to be written, and the model has positions for {limit:,}",

@@ -25,11 +25,16 @@ class Terminology:
     keep_markup: bool = True
     """Whether placeholders, addresses and inline tags survive."""
 
+    def take_out(self, text: str) -> MarkedText:
+        """Take tags out of a text, and placeholders that the tokenizer could not write."""
+        if not self.keep_markup:
+            return MarkedText(text, (), ())
+        found = [match.span() for match in PLACEHOLDER.finditer(text)]
+        return take_out(text, [span for span in found if not self._is_writable(text[slice(*span)])])
+
     def prepare(self, text: str) -> PreparedText:
         """Take out what the model should not read, and find what its answer must hold."""
-        found = [match.span() for match in PLACEHOLDER.finditer(text)] if self.keep_markup else []
-        unwritable = [span for span in found if not self._is_writable(text[slice(*span)])]
-        marked = take_out(text, unwritable) if self.keep_markup else MarkedText(text, (), ())
+        marked = self.take_out(text)
         kept = [match.span() for match in PLACEHOLDER.finditer(marked.text)] if self.keep_markup else []
         terms = [
             term
@@ -60,11 +65,6 @@ class PreparedText:
         return self.marked.text
 
     @property
-    def has_markup(self) -> bool:
-        """Whether there is something to put back."""
-        return bool(self.marked.elements or self.marked.marks)
-
-    @property
     def constraints(self) -> tuple[Phrases, ...]:
         """What must appear in the answer, for :class:`heedful.generation.Request`."""
         phrases = [phrases_of(self.tokenizer, text, anywhere=True) for text in self.placeholders]
@@ -75,12 +75,8 @@ class PreparedText:
 
         The alignment stays one of the words without markup.
         """
-        return replace(
-            answer,
-            text=self.marked.put_back(answer.text, answer.alignment),
-            alternatives=tuple(self.marked.put_back(text, ()) for text in answer.alternatives),
-            warnings=(*answer.warnings, *self._missing(answer.text)),
-        )
+        whole = self.marked.put_back_into(answer)
+        return replace(whole, warnings=(*whole.warnings, *self._missing(answer.text)))
 
     def _missing(self, answer: str) -> list[str]:
         """What the answer should hold and does not, for people."""

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from heedful.data import Example
 from heedful.generation import GenerationSettings, Hypothesis, Phrases, Request, write_all
 from heedful.tasks.base import Tally
 from heedful.tasks.text_to_text.answer import TextAnswer
+from heedful.tasks.text_to_text.author import Author
 from heedful.tasks.text_to_text.trust import Case, Finished, examine, source_spans
 from heedful.text import Encoding
-
-if TYPE_CHECKING:
-    from heedful.tasks.text_to_text.task import TextToText
 
 NUM_SLOTS = 24
 
@@ -39,15 +36,15 @@ class Draft:
     request: Request[int]
     hypotheses: Sequence[Hypothesis]
 
-    def case(self, task: TextToText, tokens: Sequence[int]) -> Case:
+    def case(self, author: Author, tokens: Sequence[int]) -> Case:
         """Tokens, these or others, as an answer to the text."""
         finished = Finished(self.request.source, self.request.prompt, tuple(tokens))
-        spans = source_spans(self.encoding, task.architecture.text_start)
-        return Case.of(finished, self.example.text, spans, task.target_tokenizer)
+        spans = source_spans(self.encoding, author.architecture.text_start)
+        return Case.of(finished, self.example.text, spans, author.target_tokenizer)
 
 
 def write_passages(
-    task: TextToText,
+    author: Author,
     passages: Sequence[Passage],
     settings: GenerationSettings,
     *,
@@ -60,35 +57,35 @@ def write_passages(
         examined: whether to find out about each answer how far it can be trusted, which takes one more pass.
     """
     asked = [passage for passage in passages if passage.example.text]
-    drafts = draft(task, asked, settings, tally=tally)
-    answers = [_answer(task, each) for each in drafts]
+    drafts = draft(author, asked, settings, tally=tally)
+    answers = [_answer(author, each) for each in drafts]
     if examined:
-        cases = [each.case(task, each.hypotheses[0].tokens) for each in drafts]
-        findings = examine(task.model, cases, task.card.trust, keeps_numbers=task.keeps_numbers)
+        cases = [each.case(author, each.hypotheses[0].tokens) for each in drafts]
+        findings = examine(author.model, cases, author.card.trust, keeps_numbers=author.keeps_numbers)
         answers = [found.added_to(answer) for found, answer in zip(findings, answers, strict=True)]
     waiting = iter(answers)
     return [next(waiting) if passage.example.text else TextAnswer("", 0.0) for passage in passages]
 
 
 def draft(
-    task: TextToText, passages: Sequence[Passage], settings: GenerationSettings, *, tally: Tally | None = None
+    author: Author, passages: Sequence[Passage], settings: GenerationSettings, *, tally: Tally | None = None
 ) -> list[Draft]:
     """Write all passages; none is blank."""
-    sources = task.encode_sources([passage.example for passage in passages])
+    sources = author.encode_sources([passage.example for passage in passages])
     lengths = [len(source.ids) for source, _ in sources]
     requests = [
         replace(
-            task.architecture.request(number, source, settings),
+            author.architecture.request(number, source, settings),
             constraints=passage.constraints,
             beginnings=passage.beginnings,
         )
         for number, (passage, (source, _)) in enumerate(zip(passages, sources, strict=True))
     ]
-    task.network.eval()
+    author.network.eval()
     written: dict[int, list[Hypothesis]] = {}
     # The longest first: texts of like length are read side by side.
     longest_first = sorted(requests, key=lambda request: -lengths[request.key])
-    for number, hypotheses in write_all(task.model, longest_first, num_slots=NUM_SLOTS):
+    for number, hypotheses in write_all(author.model, longest_first, num_slots=NUM_SLOTS):
         written[number] = hypotheses
         if tally is not None:
             tally.add(texts=1, tokens=lengths[number], cells=lengths[number])
@@ -98,13 +95,13 @@ def draft(
     ]
 
 
-def _answer(task: TextToText, each: Draft) -> TextAnswer:
+def _answer(author: Author, each: Draft) -> TextAnswer:
     best = each.hypotheses[0]
-    texts = [task.target_tokenizer.decode(hypothesis.tokens).strip() for hypothesis in each.hypotheses]
+    texts = [author.target_tokenizer.decode(hypothesis.tokens).strip() for hypothesis in each.hypotheses]
     return TextAnswer(
         text=texts[0],
         score=best.score,
         cut_tokens=each.cut_tokens,
-        is_complete=best.tokens[-1] in task.card.generation.eos_token_id,
+        is_complete=best.tokens[-1] in author.card.generation.eos_token_id,
         alternatives=tuple(texts[1:]),
     )
