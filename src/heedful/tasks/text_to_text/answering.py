@@ -80,7 +80,10 @@ class Answering:
         """Answers to texts without their markup, with the markup where the alignment says."""
         marked = [self._terminology.take_out(example.text) for example in examples]
         answers = answer([example._replace(text=each.text) for example, each in zip(examples, marked, strict=True)])
-        return [each.put_back_into(answer) for each, answer in zip(marked, answers, strict=True)]
+        return [
+            each.put_back_into(answer) if each.text.strip() else replace(answer, text=example.text)
+            for example, each, answer in zip(examples, marked, answers, strict=True)
+        ]
 
     def _write(self, examples: Sequence[Example], tally: Tally | None) -> list[TextAnswer]:
         """Answers of the network, with what must be in them."""

@@ -1,0 +1,159 @@
+"""The steps of answering together: what each takes out it puts back, whatever the model writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from heedful.data import Columns, Example, ExampleStore
+from heedful.errors import RequestError
+from heedful.model import UniformSpec
+from heedful.tasks import JOBS, Translator
+from heedful.tasks.base import Tally
+from heedful.tasks.text_to_text import AnswerOptions, Glossary, TranslationMemory, TranslationSettings, writing
+from heedful.text import TokenizerSettings
+
+SENTENCES = [f"The {colour} dog number {n} sees a cat." for n, colour in enumerate(["red", "blue", "old"] * 5)]
+MEMORY = TranslationMemory({"The red dog.": "Der rote Hund."}, {"the red dog.": "Der rote Hund."})
+
+
+@pytest.fixture(scope="module")
+def translator() -> Iterator[Translator]:
+    """One with random weights, which writes the same nonsense for the same text."""
+    examples = [Example(text, None, (), row, target=text) for row, text in enumerate(SENTENCES, 1)]
+    with ExampleStore(examples) as store:
+        made: Translator = JOBS["translation"].create(
+            TranslationSettings(job="translation", max_length=60, max_target_length=16),
+            TokenizerSettings.model_validate({"kind": "bpe", "vocabulary_size": 400}),
+            UniformSpec.model_validate({"d_model": 32, "num_layers": 1, "num_heads": 2, "d_ff": 64}),
+            store,
+            Columns(),
+            seed=1,
+        )
+    made.network.double().eval()
+    yield made
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the network was given to read, in order."""
+    seen: list[str] = []
+    whole = writing.draft
+
+    def watched(author: Any, passages: Sequence[writing.Passage], *rest: Any, **options: Any) -> Any:
+        seen.extend(passage.example.text for passage in passages)
+        return whole(author, passages, *rest, **options)
+
+    monkeypatch.setattr(writing, "draft", watched)
+    return seen
+
+
+def test_what_is_remembered_is_not_translated_again(translator: Translator, read: list[str]) -> None:
+    texts = ["The red  DOG.", "The old dog.", "The old dog. The red dog."]
+    remembered, written, mixed = translator.predict(texts, AnswerOptions(memory=MEMORY))
+    assert read == ["The old dog.", "The old dog."]
+    assert (remembered.text, remembered.origin) == ("Der rote Hund.", "memory")
+    assert written.origin == mixed.origin == "model"
+    assert mixed.text == f"{written.text} Der rote Hund."
+
+
+def test_tags_around_several_sentences_survive(translator: Translator, read: list[str]) -> None:
+    (answer,) = translator.predict(["<p>The <b>red dog. A cat</b> sees it.</p>"])
+    assert read == ["The red dog.", "A cat sees it."]
+    assert answer.text.startswith("<p>")
+    assert answer.text.endswith("</p>")
+    assert answer.text.count("<b>") == answer.text.count("</b>") >= 1
+    plain = translator.predict(["The red dog. A cat sees it."])[0].text
+    assert answer.text.replace("<p>", "").replace("</p>", "").replace("<b>", "").replace("</b>", "") == plain
+
+
+def test_a_text_of_nothing_but_tags_is_left_as_it_is(translator: Translator, read: list[str]) -> None:
+    (answer,) = translator.predict(["<br/> <i></i>"])
+    assert read == []
+    assert answer.text == "<br/> <i></i>"
+
+
+def test_markup_can_be_text_like_any_other(translator: Translator, read: list[str]) -> None:
+    translator.predict(["The <b>red</b> dog."], AnswerOptions(keep_markup=False))
+    assert read == ["The <b>red</b> dog."]
+
+
+def test_placeholders_and_terms_are_in_the_answer(translator: Translator) -> None:
+    options = AnswerOptions(glossary=Glossary.of([("dog", "number")]))
+    (answer,) = translator.predict(["The dog {name} sees a cat."], options)
+    assert "{name}" in answer.text
+    assert "number" in answer.text
+    assert not [warning for warning in answer.warnings if "missing" in warning]
+
+
+def test_phrases_hold_for_a_text_as_a_whole(translator: Translator, read: list[str]) -> None:
+    options = AnswerOptions(phrases=("blue cat",), beginning="The old")
+    (answer,) = translator.predict(["The red dog. A cat sees it."], options)
+    assert read == ["The red dog. A cat sees it."]
+    assert answer.text.startswith("The old")
+    assert "blue cat" in answer.text
+
+
+def test_a_phrase_that_does_not_fit_is_told(translator: Translator) -> None:
+    phrase = "number " * 30
+    (answer,) = translator.predict(["The red dog."], AnswerOptions(phrases=(phrase,)))
+    assert f"{phrase!r} is missing" in answer.warnings
+
+
+def test_every_answer_says_what_is_known_about_it(translator: Translator) -> None:
+    (answer,) = translator.predict(["The red dog."])
+    assert "".join(answer.tokens).strip() == answer.text
+    assert len(answer.tokens) == len(answer.probabilities)
+    assert all(0 <= probability <= 1 for probability in answer.probabilities)
+    sources, targets = zip(*answer.alignment, strict=True)
+    assert set(sources) <= {0, 1, 2}
+    assert set(targets) <= set(range(len(answer.text.split())))
+    assert answer.pharaoh.split() == [f"{one}-{other}" for one, other in answer.alignment]
+
+
+def test_it_can_be_left_out(translator: Translator) -> None:
+    (known,) = translator.predict(["The red dog."])
+    (answer,) = translator.predict(["The red dog."], AnswerOptions(examined=False))
+    assert answer.text == known.text
+    assert (answer.tokens, answer.alignment, answer.probabilities) == ((), (), ())
+
+
+def test_a_tally_counts_texts_and_not_their_parts(translator: Translator) -> None:
+    tally = Tally()
+    examples = [Example(text, None, (), row) for row, text in enumerate(["The red dog. A cat.", "", "A dog."], 1)]
+    answers = list(translator.predict_stream(examples, tally=tally))
+    assert [example.row for example, _ in answers] == [1, 2, 3]
+    assert answers[1][1].text == ""
+    assert tally.texts == 3
+    assert tally.tokens > 0
+
+
+def test_generation_settings_hold_for_a_call_only(translator: Translator) -> None:
+    before = translator.card
+    options = AnswerOptions(generation={"num_beams": 3, "num_return_sequences": 3, "max_new_tokens": 5})
+    (answer,) = translator.predict(["The red dog."], options)
+    assert len(answer.alternatives) == 2
+    assert translator.card == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (AnswerOptions(generation={"num_beans": 3}), "num_beans"),
+        (AnswerOptions(generation={"num_beams": 0}), "num_beams"),
+        (AnswerOptions(long_input="windows"), "windows"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(translator: Translator, options: AnswerOptions, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        translator.predict(["The red dog."], options)
+
+
+def test_pieces_of_a_stream_make_the_greedy_answer(translator: Translator) -> None:
+    changes = {"no_repeat_ngram_size": 1, "min_new_tokens": 8}
+    pieces = list(translator.stream("The red dog.", **changes))
+    (answer,) = translator.predict(["The red dog."], AnswerOptions(generation={"num_beams": 1, **changes}))
+    assert "".join(pieces) == answer.text
+    assert len(pieces) > 1
