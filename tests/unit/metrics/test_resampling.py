@@ -168,6 +168,9 @@ class Sums:
     def tally(self, weights: Floats) -> Floats:
         return weights @ self.values / len(self.values)
 
+    def exchanged(self, other: Sums, swaps: Floats) -> Floats:
+        return ((1 - swaps) @ self.values + swaps @ other.values) / len(self.values)
+
 
 def test_any_function_of_sums_over_examples_gets_an_interval() -> None:
     values = np.random.default_rng(0).normal(3, 2, 400)

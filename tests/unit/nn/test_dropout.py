@@ -55,7 +55,8 @@ def test_nothing_is_dropped_outside_training() -> None:
 def test_the_seed_decides() -> None:
     def drawn(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
-        return Dropout(0.5)(torch.ones(1001))
+        dropped: torch.Tensor = Dropout(0.5)(torch.ones(1001))
+        return dropped
 
     assert torch.equal(drawn(1), drawn(1))
     assert not torch.equal(drawn(1), drawn(2))
