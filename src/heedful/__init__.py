@@ -15,20 +15,34 @@ if TYPE_CHECKING:
     from heedful.explanation import Explanation, explain
     from heedful.families import load_model
     from heedful.generation import GenerationSettings, Hypothesis, generate
-    from heedful.tasks import Classification, Summarizer, TextAnswer, TextClassifier, Translator, load, pipeline
+    from heedful.tasks import (
+        AnswerOptions,
+        Classification,
+        Glossary,
+        Summarizer,
+        TextAnswer,
+        TextClassifier,
+        TranslationMemory,
+        Translator,
+        load,
+        pipeline,
+    )
     from heedful.training import Run, train
 
 _HOMES = {
+    "AnswerOptions": "heedful.tasks",
     "Classification": "heedful.tasks",
     "Evaluation": "heedful.evaluation",
     "Explanation": "heedful.explanation",
     "GenerationSettings": "heedful.generation",
+    "Glossary": "heedful.tasks",
     "Hypothesis": "heedful.generation",
     "Run": "heedful.training",
     "Summarizer": "heedful.tasks",
     "TextClassifier": "heedful.tasks",
-    "Translator": "heedful.tasks",
     "TextAnswer": "heedful.tasks",
+    "TranslationMemory": "heedful.tasks",
+    "Translator": "heedful.tasks",
     "evaluate": "heedful.evaluation",
     "explain": "heedful.explanation",
     "generate": "heedful.generation",
@@ -39,15 +53,18 @@ _HOMES = {
 }
 
 __all__ = [
+    "AnswerOptions",
     "Classification",
     "Evaluation",
     "Explanation",
     "GenerationSettings",
+    "Glossary",
     "Hypothesis",
     "Run",
     "Summarizer",
     "TextAnswer",
     "TextClassifier",
+    "TranslationMemory",
     "Translator",
     "evaluate",
     "explain",

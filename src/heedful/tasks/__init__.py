@@ -18,16 +18,20 @@ from heedful.tasks.own_module import TextEncoder
 from heedful.tasks.pipeline import Pipeline, pipeline
 from heedful.tasks.registry import JOBS, AnyTask, Job, TaskSettings, load, task_form_of
 from heedful.tasks.text_to_text import (
+    AnswerOptions,
+    Glossary,
     SummarizationSettings,
     Summarizer,
     TextAnswer,
     TextToText,
+    TranslationMemory,
     TranslationSettings,
     Translator,
 )
 
 __all__ = [
     "JOBS",
+    "AnswerOptions",
     "AnyTask",
     "Assessment",
     "Batch",
@@ -37,6 +41,7 @@ __all__ = [
     "ClassifierCard",
     "Conversion",
     "ConversionOptions",
+    "Glossary",
     "Job",
     "ModelSource",
     "ModuleSource",
@@ -53,6 +58,7 @@ __all__ = [
     "TextClassifier",
     "TextEncoder",
     "TextToText",
+    "TranslationMemory",
     "TranslationSettings",
     "Translator",
     "convert",
