@@ -7,8 +7,10 @@ of them: whoever asks for "house" and "houseboat" gets both, and whoever asks fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from heedful.generation.settings import GenerationSettings, TokenIds
 
@@ -47,40 +49,47 @@ class Constraints:
 
     def needed(self, progress: Progress) -> int:
         """Tokens that must still be written at least; 0 if all constraints are met."""
-        costs = [self._cost(self.missing(progress))]
-        if progress.trail:
-            rest = self._cost(progress.unmet)
-            costs += [
-                rest - self._cost((number,)) + len(phrase) - len(progress.trail)
-                for number in progress.unmet
-                for phrase in self.alternatives[number]
-                if _begins(phrase, progress.trail)
-            ]
-        return min(costs)
+        rest = self._cost(progress.unmet)
+        begun = [
+            rest - self._shortest[number] + len(phrase) - len(progress.trail)
+            for number, phrase in self._beginning_with(progress.trail, progress.unmet)
+        ]
+        return min([self._cost(self.missing(progress)), *begun])
 
     def next_tokens(self, progress: Progress) -> list[int]:
         """Tokens that go on with a phrase or begin one."""
         length = len(progress.trail)
-        tokens = {
-            phrase[length]
-            for number in progress.unmet
-            for phrase in self.alternatives[number]
-            if len(phrase) > length and _begins(phrase, progress.trail)
-        }
+        begun = self._beginning_with(progress.trail, progress.unmet)
+        tokens = {phrase[length] for _, phrase in begun if len(phrase) > length}
         tokens |= {phrase[0] for number in self.missing(progress) for phrase in self.alternatives[number]}
         return sorted(tokens)
 
+    @cached_property
+    def _shortest(self) -> tuple[int, ...]:
+        """Tokens that each constraint takes at least."""
+        return tuple(min(map(len, phrases)) for phrases in self.alternatives)
+
+    @cached_property
+    def _by_first(self) -> Mapping[int, Sequence[tuple[int, TokenIds]]]:
+        """Each phrase, with the number of its constraint, by its first token: few phrases have any in common."""
+        found: dict[int, list[tuple[int, TokenIds]]] = defaultdict(list)
+        for number, phrases in enumerate(self.alternatives):
+            for phrase in phrases:
+                found[phrase[0]].append((number, phrase))
+        return dict(found)
+
     def _cost(self, numbers: Sequence[int]) -> int:
-        return sum(min(map(len, self.alternatives[number])) for number in numbers)
+        return sum(self._shortest[number] for number in numbers)
+
+    def _beginning_with(self, tokens: TokenIds, unmet: Sequence[int]) -> list[tuple[int, TokenIds]]:
+        """The phrases of unmet constraints that ``tokens`` are the beginning of; none for no tokens."""
+        sharing = self._by_first.get(tokens[0], ()) if tokens else ()
+        return [(number, phrase) for number, phrase in sharing if number in unmet and _begins(phrase, tokens)]
 
     def _read(self, unmet: tuple[int, ...], pending: TokenIds, *, ends: bool = False) -> Progress:
         """Find phrases in ``pending``; what may yet become one stays pending, unless the text ends."""
         while pending:
-            if not ends and any(
-                len(phrase) > len(pending) and _begins(phrase, pending)
-                for number in unmet
-                for phrase in self.alternatives[number]
-            ):
+            if not ends and any(len(phrase) > len(pending) for _, phrase in self._beginning_with(pending, unmet)):
                 break
             number, length = self._longest(unmet, pending)
             if number is not None:
@@ -95,9 +104,8 @@ class Constraints:
         """
         found = [
             (len(phrase), -len(self.alternatives[number]), -number)
-            for number in unmet
-            for phrase in self.alternatives[number]
-            if _begins(pending, phrase)
+            for number, phrase in self._by_first.get(pending[0], ())
+            if number in unmet and _begins(pending, phrase)
         ]
         if not found:
             return None, 1
