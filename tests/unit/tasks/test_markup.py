@@ -60,6 +60,8 @@ Alignment = tuple[tuple[int, int], ...]
         ("a</i> <b>b", "a b", "A B", ((0, 0), (1, 1)), "A</i> <b>B"),
         ("a < b and c > d", "a < b and c > d", "a < b und c > d", (), "a < b und c > d"),
         ("<b>a</b>", "a", "", (), "<b></b>"),
+        # an element without text is one mark, with all that is in it
+        ("<b> <i><u></i></b> x", " x", "y", ((0, 0),), "<b> <i><u></i></b> y"),
     ],
 )
 def test_tags_go_around_the_counterparts(
@@ -132,6 +134,25 @@ def test_no_markup_is_lost_whatever_it_is(text: str, answer: str, alignment: Ali
     extra = "".join(mark.markup for mark in marked.marks) + "".join(e.opening + e.closing for e in marked.elements)
     assert Counter("".join(answer.split())) <= Counter("".join(whole.split()))
     assert set(whole) <= set(answer) | set(extra) | {" "}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a <b>bold</b> word and a {x} <br/> here. " * 4000,
+        "<p> text here " * 10_000,
+        "<b></b> text " * 10_000,
+        "<b>x " * 4000 + "</b>" * 4000,
+    ],
+    ids=["many", "unclosed", "empty", "nested"],
+)
+def test_of_much_markup_nothing_is_lost(text: str) -> None:
+    """Whatever grew with the square of the markup would take minutes here."""
+    marked = take_out(text)
+    whole = marked.put_back(marked.text, ())
+    assert Counter(tag[0] for tag in TAG.finditer(whole)) == Counter(tag[0] for tag in TAG.finditer(text))
+    assert "".join(TAG.sub("", whole).split()) == "".join(TAG.sub("", text).split())
+    assert is_well_formed(whole) == is_well_formed(text)
 
 
 @settings(max_examples=50)

@@ -9,6 +9,7 @@ break, go beside the counterpart of the word that they stood beside.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from heedful.tasks.text_to_text.trust.words import Span, word_spans
 TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][\w:.-]{0,80})(?:\s[^<>]{0,4000})?(?P<void>/?)>")
 VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
 """Elements of HTML that hold nothing and have no closing tag."""
+MAX_DEPTH = 100
+"""Of elements within elements around a word; those that lie deeper are put back without words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +93,13 @@ class MarkedText:
         links = links or _diagonal(len(source), len(target))
         for one, other in links:
             counterparts[one].append(other)
-        paths = [tuple(n for n, each in enumerate(self.elements) if _covers(each, span)) for span in source]
-        answered = _answered_paths(paths, links, len(target))
+        answered = _answered_paths(_paths(self.elements, source), links, len(target))
         insertions = [*_tags(self.elements, self.text, answer, target, answered)]
         lost = set(range(len(self.elements))).difference(*answered)
         marks = sorted([*self.marks, *_without_words(self.elements, lost)], key=lambda mark: mark.place)
+        ends = [end for _, end in source]
         for mark in marks:
-            place = _place(mark, source, target, counterparts, answer)
+            place = _place(mark, bisect_right(ends, mark.place), source, target, counterparts, answer)
             insertions.append((place, 1, _with_blanks(mark, answer, place)))
         pieces, done = [], 0
         for place, _, markup in sorted(insertions, key=lambda entry: entry[:2]):  # stable: the rest stays in order
@@ -111,9 +114,10 @@ def take_out(text: str, others: Sequence[Span] = ()) -> MarkedText:
     An element without text and a tag without its partner are marks, as what stands at ``others`` is.
     """
     tags: list[tuple[int, int, re.Match[str] | None]] = [(*match.span(), match) for match in TAG.finditer(text)]
-    tags += [(start, end, None) for start, end in others if not any(s < end and start < e for s, e, _ in tags)]
+    starts, ends = [start for start, *_ in tags], [0, *(end for _, end, _ in tags)]
+    apart = [(start, end, None) for start, end in others if ends[bisect_left(starts, end)] <= start]
     taking = _Taking(text)
-    for number, (start, end, match) in enumerate(sorted(tags, key=lambda entry: entry[0])):
+    for number, (start, end, match) in enumerate(sorted([*tags, *apart], key=lambda entry: entry[0])):
         taking.read_to(start, end)
         if match is None or match["void"] or match["name"].lower() in VOID:
             taking.mark(start, end)
@@ -129,7 +133,10 @@ class _Taking:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._plain = ""
+        self._plain: list[str] = []
+        """Characters."""
+        self._last_word = 0
+        """Behind the last of them that is no blank."""
         self._read = 0
         self._fixed = 0
         """What is plain up to here stays, since markup refers to it."""
@@ -137,18 +144,22 @@ class _Taking:
         self._marks: list[tuple[int, Mark]] = []
         """With their places in the text itself."""
         self._unclosed: list[_Unclosed] = []
+        self._unclosed_names: Counter[str] = Counter()
 
     def read_to(self, start: int, end: int) -> None:
         """Keep the text before [start, end), and leave that out."""
-        self._plain += self._text[self._read : start]
+        kept = self._text[self._read : start]
+        if words := kept.rstrip():
+            self._last_word = len(self._plain) + len(words)
+        self._plain += kept
         self._read = end
 
     def mark(self, start: int, end: int) -> None:
         """What stands at [start, end) is a mark; of the blanks around it those stay that the rest needs."""
-        before, after = self._plain[-1:], self._text[end : end + 1]
+        before, after = "".join(self._plain[-1:]), self._text[end : end + 1]
         both = (before.isspace() or not self._plain) and after.isspace()
         if not after.isalnum() and not both:
-            self._plain = self._plain[: self._fixed] + self._plain[self._fixed :].rstrip()  # no blank before a stop
+            del self._plain[max(self._fixed, self._last_word) :]  # no blank before a stop
         self._add_mark(start, end, len(self._plain))
         self._fixed = len(self._plain)
         if both:
@@ -160,18 +171,23 @@ class _Taking:
         """A tag opens an element."""
         place = len(self._plain)
         self._unclosed.append(_Unclosed(number, name, start, end, place, self._fixed))
+        self._unclosed_names[name] += 1
         self._fixed = place
 
     def close(self, number: int, start: int, end: int, name: str) -> None:
         """A tag closes an element; those that it should have closed before are never closed."""
-        opened = [place for place, tag in enumerate(self._unclosed) if tag.name == name]
-        if not opened:
+        if not self._unclosed_names[name]:
             self.mark(start, end)
             return
-        first, *crossed = self._unclosed[opened[-1] :]
-        del self._unclosed[opened[-1] :]
-        if not self._plain[first.place :].strip() and not crossed:
-            self._marks = [(place, mark) for place, mark in self._marks if place < first.start]
+        crossed = []
+        while (first := self._unclosed.pop()).name != name:
+            crossed.append(first)
+        self._unclosed_names.subtract(tag.name for tag in (*crossed, first))
+        if self._last_word <= first.place and not crossed:
+            while self._marks and self._marks[-1][0] >= first.start:
+                self._marks.pop()
+            while self._elements and self._elements[-1].numbers[0] > first.number:
+                self._elements.pop()
             self._fixed = first.fixed
             self.mark(first.start, end)
             return
@@ -190,7 +206,7 @@ class _Taking:
         for tag in self._unclosed:
             self._add_mark(tag.start, tag.end, tag.place)
         return MarkedText(
-            self._plain + self._text[self._read :],
+            "".join(self._plain) + self._text[self._read :],
             tuple(sorted(self._elements, key=lambda element: element.numbers)),
             tuple(mark for _, mark in sorted(self._marks, key=lambda entry: entry[0])),
         )
@@ -201,8 +217,16 @@ def _is_blank(text: str, place: int) -> bool:
     return not 0 <= place < len(text) or text[place].isspace()
 
 
-def _covers(element: Element, word: Span) -> bool:
-    return element.start < word[1] and word[0] < element.end
+def _paths(elements: Sequence[Element], words: Sequence[Span]) -> list[tuple[int, ...]]:
+    """For each word the elements that cover some of it, the outermost first; both are in the order of the text."""
+    paths, around, begun = [], list[int](), 0
+    for start, end in words:
+        while begun < len(elements) and elements[begun].start < end:
+            around.append(begun)
+            begun += 1
+        around = [number for number in around if elements[number].end > start]
+        paths.append(tuple(around[:MAX_DEPTH]))
+    return paths
 
 
 def _diagonal(sources: int, targets: int) -> list[tuple[int, int]]:
@@ -223,10 +247,12 @@ def _answered_paths(
     for one, other in links:
         votes[other][paths[one]] += 1
     answered = [max(vote, key=lambda path: (vote[path], path)) if vote else None for vote in votes]
+    following: list[tuple[int, ...]] = [()]
+    for path in reversed(answered):
+        following.append(following[-1] if path is None else path)
     filled: list[tuple[int, ...]] = []
-    for number, path in enumerate(answered):
+    for path, after in zip(answered, reversed(following), strict=False):
         before = filled[-1] if filled else ()
-        after = next((later for later in answered[number:] if later is not None), ())
         filled.append(before[: _shared(before, after)] if path is None else path)
     return filled
 
@@ -286,10 +312,18 @@ def _without_words(elements: Sequence[Element], lost: set[int]) -> Iterator[Mark
 
 
 def _place(
-    mark: Mark, source: Sequence[Span], target: Sequence[Span], counterparts: Sequence[Sequence[int]], answer: str
+    mark: Mark,
+    before: int,
+    source: Sequence[Span],
+    target: Sequence[Span],
+    counterparts: Sequence[Sequence[int]],
+    answer: str,
 ) -> int:
-    """Where a mark goes: behind the counterpart of the word that it hangs on, or before that of the next word."""
-    before = sum(end <= mark.place for _, end in source)
+    """Where a mark goes: behind the counterpart of the word that it hangs on, or before that of the next word.
+
+    Args:
+        before: words of the source that end before it.
+    """
     if before < len(source) and source[before][0] < mark.place and counterparts[before]:
         return _core(answer, target[max(counterparts[before])])[1]
     if before in (0, len(source)):
