@@ -82,6 +82,13 @@ def test_the_format_may_be_named(call: Call, translator: Path) -> None:
     assert json.loads(record)["text"] == "hund rot blau"
 
 
+@pytest.mark.parametrize("name", ["texts.en", "texts.md"])
+def test_a_file_of_any_name_may_hold_texts_one_by_one(call: Call, translator: Path, tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_text("dog red blue\ncat green bird\n", encoding="utf-8")
+    assert call("translate", translator, file, "--format", "lines").stdout == "hund rot blau\nkatze grün vogel\n"
+
+
 def test_a_malformed_document_is_refused_with_its_line(call: Call, translator: Path, tmp_path: Path) -> None:
     file = tmp_path / "film.srt"
     file.write_text("1\n00:00:01,000 -> 00:00:02,000\ndog\n", encoding="utf-8")

@@ -15,9 +15,9 @@ import typer
 
 from heedful.cli.journal import Journal
 from heedful.cli.meter import Meter
-from heedful.data import Columns, Example, LabelKind, OnBadRow, read_examples
+from heedful.data import Columns, Example, LabelKind, OnBadRow, Source, read_examples
 from heedful.data.documents import Document, document_format, open_document
-from heedful.data.source import STANDARD_INPUT
+from heedful.data.source import STANDARD_INPUT, Format
 from heedful.errors import RequestError
 from heedful.evaluation.lettering import printable
 from heedful.progress import ProgressBar
@@ -59,7 +59,8 @@ def answer_all(task: AnyTask, work: Work) -> None:
     reader = None
     if document is None:
         kind, policy = LabelKind.NONE, OnBadRow(work.on_bad_row)
-        reader = read_examples(work.data, work.columns, label_kind=kind, on_bad_row=policy)
+        source = Source.parse(work.data, format=Format.TEXT if work.form == LINES else None)
+        reader = read_examples(source, work.columns, label_kind=kind, on_bad_row=policy)
     examples: Iterable[Example] = reader if reader is not None else _examples(task, document)
     to_terminal = work.output is None and sys.stdout.isatty()
     with ProgressBar("predicting", shown=not to_terminal) as bar, _journal(task, work) as journal:

@@ -37,7 +37,9 @@ TextsOrDocument = Annotated[
 Form = Annotated[
     Literal["lines", "plain", "srt", "vtt", "markdown", "html"] | None,
     typer.Option(
-        "--format", help="What FILE is: texts one by one, or a document; as the ending of its name says if not given."
+        "--format",
+        help="What FILE is: lines, a text each, whatever it is called; or a document. As the ending of its name says "
+        "if not given.",
     ),
 ]
 Output = Annotated[

@@ -17,8 +17,8 @@ from heedful.data.documents.inline import Kind, Piece, has_letters, segment_of
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _FRONT_MATTER = re.compile(r"\ufeff?(---|\+\+\+)[ \t]*\r?\n(?:.*?\r?\n)??\1[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-_KEPT_TEXT = re.compile(r"(\[\^[^\]\s]+\]:?|^\[[ xX]\](?=\s)|^\[![A-Za-z]+\])")
-"""What CommonMark takes for text and others do not: footnotes, boxes to tick, kinds of notes."""
+_KEPT_TEXT = re.compile(r"(\[\^[^\]\s]+\]:?|^\[[ xX]\](?=\s)|^\[![A-Za-z]+\]|\{:? ?[#.][^{}]*\}$)")
+"""What CommonMark takes for text and others do not: footnotes, boxes to tick, kinds of notes, names of headings."""
 _OWN_LINE = re.compile(r"\[\^[^\]\s]+\]:|\[![A-Za-z]+\]$")
 """Of these, what begins a line, or is all of it."""
 _HTML_TAG = re.compile(r"<(/?)([A-Za-z][\w-]*)[^>]*?(/?)>")

@@ -158,6 +158,13 @@ def test_markdown_is_read_by_its_meaning() -> None:
     assert "SEE [REF](http://ref.example) AND" in filled
 
 
+@pytest.mark.parametrize("attributes", ["{#big-title}", "{: .wide}", "{ #a .b key=c }"])
+def test_the_name_of_a_heading_stays(attributes: str) -> None:
+    document = read_document(f"# A title {attributes}\n\nSee {{x}}.\n", "markdown")
+    assert document.segments == ("A title", "See {x}.")
+    assert document.fill(["EIN TITEL", "SIEHE {x}."]) == f"# EIN TITEL {attributes}\n\nSIEHE {{x}}.\n"
+
+
 def block_tokens(text: str) -> list[str]:
     return [token.type for token in MarkdownIt("commonmark").enable("table").parse(text)]
 
