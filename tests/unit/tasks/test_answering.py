@@ -144,11 +144,37 @@ def test_generation_settings_hold_for_a_call_only(translator: Translator) -> Non
         (AnswerOptions(generation={"num_beans": 3}), "num_beans"),
         (AnswerOptions(generation={"num_beams": 0}), "num_beams"),
         (AnswerOptions(long_input="windows"), "windows"),
+        (AnswerOptions(long_input="sentences", phrases=("red",)), "'sentences' reads it in parts"),
+        (AnswerOptions(generation={"do_sample": True, "num_beams": 1}, phrases=("red",)), "do_sample"),
+        (AnswerOptions(generation={"do_sample": True}, glossary=Glossary.of([("dog", "cat")])), "do_sample"),
     ],
 )
 def test_what_cannot_be_done_is_refused(translator: Translator, options: AnswerOptions, words: str) -> None:
     with pytest.raises(RequestError, match=words):
         translator.predict(["The red dog."], options)
+
+
+def test_a_placeholder_does_not_stand_against_drawing(translator: Translator) -> None:
+    """Nobody asked for it: it is in the answer if it is drawn, and missed otherwise."""
+    options = AnswerOptions(generation={"do_sample": True, "num_beams": 1})
+    (answer,) = translator.predict(["The dog {name} sees a cat."], options)
+    assert ("{name}" in answer.text) != ("the placeholder {name} is missing" in answer.warnings)
+
+
+def test_settings_are_checked_wherever_they_change(translator: Translator) -> None:
+    examples = [Example("The red dog.", None, (), 1)]
+    with pytest.raises(RequestError, match="num_beans"):
+        translator.write(examples, num_beans=3)
+    with pytest.raises(RequestError, match="min_new_tokens 12 exceeds max_new_tokens 4"):
+        translator.write(examples, min_new_tokens=12, max_new_tokens=4)
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_an_end_that_was_forced_is_no_end(translator: Translator, forced: bool) -> None:
+    end = translator.card.generation.eos_token_id
+    changes = {"min_new_tokens": 5, "max_new_tokens": 5} | ({"forced_eos_token_id": end} if forced else {})
+    (answer,) = translator.write([Example("The red dog.", None, (), 1)], **changes)
+    assert not answer.is_complete
 
 
 def test_pieces_of_a_stream_make_the_greedy_answer(translator: Translator) -> None:

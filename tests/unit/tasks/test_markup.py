@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heedful.tasks.text_to_text.markup import TAG, VOID, take_out
+from heedful.data.documents.hypertext import VOID
+from heedful.tasks.text_to_text.markup import TAG, take_out
 from heedful.tasks.text_to_text.placeholders import PLACEHOLDER, placeholders
 
 Alignment = tuple[tuple[int, int], ...]

@@ -69,6 +69,7 @@ def test_terms_never_overlap_and_are_what_they_say(sources: list[str], text: str
         ("g.tsv", "source\ttarget\nHaus\thouse\nBoot\tboat\n"),
         ("g.csv", "\ufeffSource, Target\r\nHaus,house\r\nBoot,boat\r\n"),
         ("g.csv", '"Haus","house"\n"Boot","boat"\n'),
+        ("g.csv", "target,source\nhouse,Haus\nboat,Boot\n"),
         ("g.json", '{"Haus": "house", "Boot": "boat"}'),
         ("g.jsonl", '{"source": "Haus", "target": "house"}\n{"source": "Boot", "target": "boat", "note": 1}\n'),
     ],
@@ -155,21 +156,21 @@ def written(terminology: Terminology, texts: Sequence[str], **options: object) -
     settings = parse_settings(
         {"decoder_start_token_id": special.bos, "eos_token_id": special.eos, "max_new_tokens": 60, **options}
     )
-    prepared = [terminology.prepare(text) for text in texts]
+    demands = [terminology.demands_of(text) for text in texts]
     requests = [
         Request(
             number,
-            tuple(tokenizer().encode_batch([each.text])[0].ids),
+            tuple(tokenizer().encode_batch([text])[0].ids),
             (special.bos,),
             settings,
             constraints=each.constraints,
         )
-        for number, each in enumerate(prepared)
+        for number, (text, each) in enumerate(zip(texts, demands, strict=True))
     ]
     answers = dict(write_all(model, requests))
     return [
-        each.finish(TextAnswer(tokenizer().decode(answers[number][0].tokens).strip(), answers[number][0].score))
-        for number, each in enumerate(prepared)
+        each.checked(TextAnswer(tokenizer().decode(answers[number][0].tokens).strip(), answers[number][0].score))
+        for number, each in enumerate(demands)
     ]
 
 
@@ -178,7 +179,7 @@ def test_an_answer_holds_what_its_text_asks_for() -> None:
     answers = written(
         terminology,
         [
-            "Das <b>Kennwort</b> von {name} ist %s, sagt {name}.",
+            "Das Kennwort von {name} ist %s, sagt {name}.",
             "Mein Netz und dein Netz",
             "Nichts, siehe https://a.b/c",
         ],
@@ -187,7 +188,6 @@ def test_an_answer_holds_what_its_text_asks_for() -> None:
     assert "password" in first
     assert first.count("{name}") == 2
     assert first.count("%s") == 1
-    assert first.count("<b>") == first.count("</b>") >= 1
     assert second.count("WiFi") == 2
     assert "https://a.b/c" in third
     assert all(answer.warnings == () for answer in answers)
@@ -195,36 +195,38 @@ def test_an_answer_holds_what_its_text_asks_for() -> None:
 
 def test_what_is_missing_is_told() -> None:
     terminology = Terminology(tokenizer(), Glossary.of([("Kennwort", "password")]))
-    prepared = terminology.prepare("Kennwort {name}, Kennwort {name}")
-    answer = prepared.finish(TextAnswer("password {name}", -1.0, warnings=("w",), alternatives=("x",)))
+    demands = terminology.demands_of("Kennwort {name}, Kennwort {name}")
+    answer = demands.checked(TextAnswer("password {name}", -1.0, warnings=("w",), alternatives=("x",)))
     assert answer.warnings == (
         "w",
         "the placeholder {name} is missing",
         "the glossary's 'password' for 'Kennwort' is missing",
     )
-    assert prepared.finish(TextAnswer("password {name} password {name}", -1.0)).warnings == ()
-    glued = prepared.finish(TextAnswer("apassword {name} passwords {name}", -1.0)).warnings
+    assert demands.checked(TextAnswer("password {name} password {name}", -1.0)).warnings == ()
+    glued = demands.checked(TextAnswer("apassword {name} passwords {name}", -1.0)).warnings
     assert glued == ("the glossary's 'password' for 'Kennwort' is missing",)
     (short,) = written(terminology, ["Kennwort {name}, Kennwort {name}"], max_new_tokens=3)
     assert "the placeholder {name} is missing" in short.warnings
 
 
 def test_what_the_tokenizer_cannot_write_is_taken_out_and_put_back() -> None:
-    prepared = Terminology(tokenizer(TokenizerKind.WORDPIECE)).prepare("Hello {name}, see %s now")
-    assert prepared.text == "Hello, see now"
-    assert prepared.constraints == ()
-    answer = prepared.finish(TextAnswer("Bonjour, vois maintenant", -1.0, alignment=((0, 0), (1, 1), (2, 2))))
-    assert answer.text == "Bonjour {name}, vois %s maintenant"
-    assert answer.warnings == ()
+    marked = Terminology(tokenizer(TokenizerKind.WORDPIECE)).take_out("Hello {name}, see %s now")
+    assert marked.text == "Hello, see now"
+    whole = marked.put_back("Bonjour, vois maintenant", ((0, 0), (1, 1), (2, 2)))
+    assert whole == "Bonjour {name}, vois %s maintenant"
+
+
+def test_what_the_tokenizer_can_write_stays() -> None:
+    assert Terminology(tokenizer()).take_out("<b>{name}</b>, %s").text == "{name}, %s"
 
 
 def test_a_term_inside_of_a_placeholder_is_none() -> None:
-    prepared = Terminology(tokenizer(), Glossary.of([("name", "password")])).prepare("{name}: name")
-    assert prepared.placeholders == ("{name}",)
-    assert [term.start for term in prepared.terms] == [8]
+    demands = Terminology(tokenizer(), Glossary.of([("name", "password")])).demands_of("{name}: name")
+    assert demands.placeholders == ("{name}",)
+    assert [term.start for term in demands.terms] == [8]
 
 
 def test_markup_may_be_left_to_the_model() -> None:
-    prepared = Terminology(tokenizer(), keep_markup=False).prepare("<b>{name}</b>")
-    assert prepared.text == "<b>{name}</b>"
-    assert prepared.constraints == ()
+    terminology = Terminology(tokenizer(), keep_markup=False)
+    assert terminology.take_out("<b>{name}</b>").text == "<b>{name}</b>"
+    assert terminology.demands_of("<b>{name}</b>").constraints == ()

@@ -1,7 +1,8 @@
 """From what a user wants to what the network writes, and back: each step wraps the one that follows it.
 
 A text is looked up in the memory; its markup is taken out; it is taken apart into passages, which are looked up too;
-terms are looked for in those; the network writes. Each step puts its part of the answer together again.
+terms and placeholders are looked for in those; the network writes. Each step puts its part of the answer together
+again.
 """
 
 from __future__ import annotations
@@ -43,9 +44,25 @@ class Answering:
         self._wanted = tuple(self._writable(phrase, phrases_of) for phrase in options.phrases)
         self._beginnings = self._writable(options.beginning, beginning_of) if options.beginning else ()
         self._way = way_of(author.job, options.long_input)
+        self._check_demands()
         if options.phrases or options.beginning:
             # What a text as a whole must hold cannot be told of its parts.
             self._way = LongDocument.TRUNCATE
+
+    def _check_demands(self) -> None:
+        """Refuse what stands against phrases, terms or a beginning."""
+        options = self._options
+        if self._settings.do_sample and (options.phrases or options.glossary.terms):
+            raise RequestError(
+                "phrases and terms are searched for, and do_sample draws instead",
+                remedy="Leave out do_sample, or the phrases and the glossary.",
+            )
+        in_parts = options.long_input is not None and self._way is not LongDocument.TRUNCATE
+        if in_parts and (options.phrases or options.beginning):
+            raise RequestError(
+                f"phrases and a beginning are of a text as a whole, and {options.long_input!r} reads it in parts",
+                remedy=f"Leave out long_input, or set it to {LongDocument.TRUNCATE}.",
+            )
 
     def answer(self, examples: Sequence[Example], tally: Tally | None = None) -> list[TextAnswer]:
         """Answer examples, a blank line by an empty text."""
@@ -87,13 +104,14 @@ class Answering:
 
     def _write(self, examples: Sequence[Example], tally: Tally | None) -> list[TextAnswer]:
         """Answers of the network, with what must be in them."""
-        prepared = [self._terminology.prepare(example.text) for example in examples]
+        demands = [self._terminology.demands_of(example.text) for example in examples]
         passages = [
-            Passage(example._replace(text=each.text), (*self._wanted, *each.constraints), self._beginnings)
-            for example, each in zip(examples, prepared, strict=True)
+            # What is drawn cannot be searched for: a placeholder then stands in the answer by luck, or is missed.
+            Passage(example, () if self._settings.do_sample else (*self._wanted, *each.constraints), self._beginnings)
+            for example, each in zip(examples, demands, strict=True)
         ]
         answers = write_passages(self._author, passages, self._settings, examined=self._options.examined, tally=tally)
-        return [self._told(each.finish(answer)) for each, answer in zip(prepared, answers, strict=True)]
+        return [self._told(each.checked(answer)) for each, answer in zip(demands, answers, strict=True)]
 
     def _told(self, answer: TextAnswer) -> TextAnswer:
         """The answer with a warning for each phrase that is not in it."""

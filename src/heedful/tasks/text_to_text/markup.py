@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from heedful.data.documents.hypertext import VOID
 from heedful.tasks.text_to_text.answer import Alignment, TextAnswer
-from heedful.tasks.text_to_text.trust.words import Span, word_spans
+from heedful.tasks.text_to_text.trust.words import word_spans
+from heedful.text.pieces import Span
 
 TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][\w:.-]{0,80})(?:\s[^<>]{0,4000})?(?P<void>/?)>")
-VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
-"""Elements of HTML that hold nothing and have no closing tag."""
 MAX_DEPTH = 100
 """Of elements within elements around a word; those that lie deeper are put back without words."""
 

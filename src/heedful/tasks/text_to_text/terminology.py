@@ -32,16 +32,15 @@ class Terminology:
         found = [match.span() for match in PLACEHOLDER.finditer(text)]
         return take_out(text, [span for span in found if not self._is_writable(text[slice(*span)])])
 
-    def prepare(self, text: str) -> PreparedText:
-        """Take out what the model should not read, and find what its answer must hold."""
-        marked = self.take_out(text)
-        kept = [match.span() for match in PLACEHOLDER.finditer(marked.text)] if self.keep_markup else []
+    def demands_of(self, text: str) -> Demands:
+        """What the answer to a text without markup must hold."""
+        kept = [match.span() for match in PLACEHOLDER.finditer(text)] if self.keep_markup else []
         terms = [
             term
-            for term in self.glossary.find(marked.text)
+            for term in self.glossary.find(text)
             if not any(start < term.end and term.start < end for start, end in kept)
         ]
-        return PreparedText(marked, tuple(marked.text[slice(*span)] for span in kept), tuple(terms), self.tokenizer)
+        return Demands(tuple(text[slice(*span)] for span in kept), tuple(terms), self.tokenizer)
 
     def _is_writable(self, placeholder: str) -> bool:
         """Whether the tokenizer can write it as it stands."""
@@ -50,33 +49,23 @@ class Terminology:
 
 
 @dataclass(frozen=True)
-class PreparedText:
-    """A text as the model reads it, and what there is to see to."""
+class Demands:
+    """What an answer must hold."""
 
-    marked: MarkedText
     placeholders: tuple[str, ...]
-    """Those that must stand in the answer as they stand in the text."""
+    """Those that must stand in it as they stand in the text."""
     terms: tuple[FoundTerm, ...]
     tokenizer: Tokenizer
 
     @property
-    def text(self) -> str:
-        """What the model reads."""
-        return self.marked.text
-
-    @property
     def constraints(self) -> tuple[Phrases, ...]:
-        """What must appear in the answer, for :class:`heedful.generation.Request`."""
+        """For :class:`heedful.generation.Request`."""
         phrases = [phrases_of(self.tokenizer, text, anywhere=True) for text in self.placeholders]
         return (*phrases, *(phrases_of(self.tokenizer, found.term.target) for found in self.terms))
 
-    def finish(self, answer: TextAnswer) -> TextAnswer:
-        """The answer with the markup put back by its alignment, and a warning for each thing that is missing.
-
-        The alignment stays one of the words without markup.
-        """
-        whole = self.marked.put_back_into(answer)
-        return replace(whole, warnings=(*whole.warnings, *self._missing(answer.text)))
+    def checked(self, answer: TextAnswer) -> TextAnswer:
+        """The answer with a warning for each thing that is missing."""
+        return replace(answer, warnings=(*answer.warnings, *self._missing(answer.text)))
 
     def _missing(self, answer: str) -> list[str]:
         """What the answer should hold and does not, for people."""

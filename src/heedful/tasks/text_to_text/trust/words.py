@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 from heedful.metrics.text import UNSPACED
 from heedful.text import Encoding, Tokenizer
+from heedful.text.pieces import Span
 
-Span = tuple[int, int]
-"""[start, end) in characters of a text."""
 Spans = tuple[Span | None, ...]
 """One a token; None where a token comes from no text, as special ones do."""
 TokenWords = tuple[tuple[int, ...], ...]
