@@ -9,7 +9,7 @@ from heedful.generation.generate import generate, write_all
 from heedful.generation.memory import fitting_slots
 from heedful.generation.rules import Rule, Written
 from heedful.generation.search import Hypothesis
-from heedful.generation.settings import GenerationSettings, parse_settings, read_generation_config
+from heedful.generation.settings import GenerationSettings, changed, parse_settings, read_generation_config
 
 __all__ = [
     "GenerationSettings",
@@ -19,6 +19,7 @@ __all__ = [
     "Rule",
     "SlotEngine",
     "Written",
+    "changed",
     "fitting_slots",
     "generate",
     "parse_settings",

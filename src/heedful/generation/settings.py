@@ -100,6 +100,15 @@ def read_generation_config(data: Mapping[str, Any], *, name: str, prompt_length:
     return parse(GenerationSettings, known, name=name, error=CheckpointError)
 
 
+def changed(settings: GenerationSettings, changes: Mapping[str, Any]) -> GenerationSettings:
+    """The settings with changes that a user gives.
+
+    Raises:
+        RequestError: as for :func:`parse_settings`.
+    """
+    return parse_settings(settings.model_dump() | dict(changes))
+
+
 def parse_settings(data: Mapping[str, Any]) -> GenerationSettings:
     """Settings from what a user gives.
 

@@ -207,6 +207,7 @@ def test_a_loop_is_told_unless_the_source_has_it(source: str, answer: str, found
         ("٤٥ شخصا", "45 people", True, None),
         ("room 007", "Zimmer 7", True, None),
         ("no numbers", "keine Zahlen", True, None),
+        ("1" * 5000, "x", True, f"numbers differ, only in the source: {'1' * 5000}"),
     ],
 )
 def test_numbers_that_differ_are_told(source: str, answer: str, kept: bool, found: str | None) -> None:

@@ -12,6 +12,7 @@ from heedful.model import Transformer, TransformerSpec, UniformSpec, build
 from heedful.tasks.model_source import CheckpointSource, ModelSource, SpecSource, open_checkpoint
 from heedful.tasks.text_to_text.load import load_text_to_text, text_to_text_of
 from heedful.tasks.text_to_text.prompts import prompt_of
+from heedful.tasks.text_to_text.search import fitted_settings
 from heedful.tasks.text_to_text.settings import PAPER_SEARCH, TextToTextCard, TextToTextSettings
 from heedful.tasks.text_to_text.task import TextToText
 from heedful.text import Tokenizer, TokenizerSettings
@@ -47,15 +48,15 @@ def create_text_to_text(kind: type[T]) -> Callable[..., T]:
             task = _from_nothing(kind, settings, tokenizer or TokenizerSettings(), source, store, seed)
         limit = settings.max_target_length
         _check_length(task, settings.max_length, limit)
-        generation = task.card.generation.model_copy(update=settings.generation.model_dump(exclude_unset=True))
-        generation = generation.model_copy(update={"max_new_tokens": min(generation.max_new_tokens, limit)})
         task.card = task.card.model_copy(
             update={
                 "job": kind.job,
                 "columns": columns,
                 "max_length": settings.max_length,
                 "max_target_length": limit,
-                "generation": generation,
+                "generation": fitted_settings(
+                    task.card.generation, limit, settings.generation.model_dump(exclude_unset=True)
+                ),
                 "results": {},
                 "prompt": prompt_of(task.job, task.model, task.tokenizer, settings.prompt or task.card.prompt),
             }

@@ -32,11 +32,11 @@ def with_languages(
         if source or target:
             changes["prefix"] = _prefix(tokenizer.prefixes, source, target)
     elif mark is TargetMark.SOURCE:
-        for language in filter(None, (target,)):
-            tokenizer.target_start(language)
+        if target:
+            tokenizer.target_start(target)  # refuses one that is not known
     else:
-        for language in filter(None, (source,)):
-            tokenizer.target_start(language)
+        if source:
+            tokenizer.target_start(source)
         if target is not None:
             field = "decoder_start_token_id" if mark is TargetMark.START else "forced_bos_token_id"
             changes["generation"] = card.generation.model_copy(update={field: tokenizer.target_start(target)})

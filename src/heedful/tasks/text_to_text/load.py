@@ -17,6 +17,7 @@ from heedful.model.skeleton import skeleton
 from heedful.settings import parse
 from heedful.tasks.model_files import GENERATION_FILE, check_vocabulary
 from heedful.tasks.text_to_text.prompts import prompt_of
+from heedful.tasks.text_to_text.search import fitted_settings
 from heedful.tasks.text_to_text.settings import TextToTextCard
 from heedful.tasks.text_to_text.task import TextToText
 from heedful.text import Side, Tokenizer
@@ -136,7 +137,7 @@ def _generation(pretrained: Pretrained, job: str, longest: int) -> GenerationSet
             f"{folder} names no {' and no '.join(missing)}",
             remedy="Add what is missing to config.json: the documentation of the model says which token it is.",
         )
-    return generation.model_copy(update={"max_new_tokens": min(generation.max_new_tokens, longest)})
+    return fitted_settings(generation, longest)
 
 
 def _untold(job: str, tokenizer: Tokenizer) -> tuple[str, ...]:

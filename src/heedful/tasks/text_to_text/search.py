@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from heedful.errors import RequestError
-from heedful.generation import GenerationSettings
-from heedful.generation.settings import parse_settings
+from heedful.generation import GenerationSettings, changed
 from heedful.settings import nearest
 from heedful.tasks.text_to_text.author import Author
 
@@ -15,12 +15,12 @@ LENGTHS = ("short", "medium", "long")
 
 
 def search_settings(author: Author, **changes: Any) -> GenerationSettings:
-    """The task's settings with ``changes``, to hand on to its card or to ``write``.
+    """The settings of the author's card with ``changes``.
 
     Raises:
         RequestError: one of them is impossible or unknown, or the model cannot write so long a text.
     """
-    settings = parse_settings(author.card.generation.model_dump() | changes)
+    settings = changed(author.card.generation, changes)
     limit = author.model.max_positions
     if limit is not None and settings.max_new_tokens > limit:
         raise RequestError(
@@ -28,6 +28,22 @@ def search_settings(author: Author, **changes: Any) -> GenerationSettings:
             remedy=f"Ask for {limit:,} or fewer.",
         )
     return settings
+
+
+def fitted_settings(
+    usual: GenerationSettings, longest: int, given: Mapping[str, Any] | None = None
+) -> GenerationSettings:
+    """The usual settings with what is given, for texts of ``longest`` tokens at most.
+
+    The usual shortest length gives way; one that is given does not.
+
+    Raises:
+        RequestError: what is given is impossible.
+    """
+    given = given or {}
+    longest = min(given.get("max_new_tokens", usual.max_new_tokens), longest)
+    shortest = min(usual.min_new_tokens, longest)
+    return changed(usual, {"min_new_tokens": shortest} | dict(given) | {"max_new_tokens": longest})
 
 
 def length_changes(length: str, settings: GenerationSettings) -> dict[str, Any]:

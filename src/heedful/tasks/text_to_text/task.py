@@ -161,9 +161,11 @@ class TextToText(Task[TextToTextBatch]):
         Args:
             examined: whether to find out how far each answer can be trusted.
             changes: of the card's generation settings, for these texts.
+
+        Raises:
+            RequestError: one of them is impossible.
         """
-        passages = [Passage(example) for example in examples]
-        settings = self.card.generation.model_copy(update=changes)
+        passages, settings = [Passage(example) for example in examples], search_settings(self, **changes)
         return write_passages(self, passages, settings, examined=examined, tally=tally)
 
     def encode_sources(self, examples: Sequence[Example], *, seed: int | None = None) -> list[tuple[Encoding, int]]:

@@ -56,7 +56,7 @@ def write_passages(
     Args:
         examined: whether to find out about each answer how far it can be trusted, which takes one more pass.
     """
-    asked = [passage for passage in passages if passage.example.text]
+    asked = [passage for passage in passages if passage.example.text.strip()]
     drafts = draft(author, asked, settings, tally=tally)
     answers = [_answer(author, each) for each in drafts]
     if examined:
@@ -64,7 +64,7 @@ def write_passages(
         findings = examine(author.model, cases, author.card.trust, keeps_numbers=author.keeps_numbers)
         answers = [found.added_to(answer) for found, answer in zip(findings, answers, strict=True)]
     waiting = iter(answers)
-    return [next(waiting) if passage.example.text else TextAnswer("", 0.0) for passage in passages]
+    return [next(waiting) if passage.example.text.strip() else TextAnswer("", 0.0) for passage in passages]
 
 
 def draft(
@@ -96,12 +96,14 @@ def draft(
 
 
 def _answer(author: Author, each: Draft) -> TextAnswer:
-    best = each.hypotheses[0]
+    best, settings = each.hypotheses[0], each.request.settings
+    # Where the settings force an end, that of a text of all the tokens it may have is such a one.
+    was_forced = bool(settings.forced_eos_token_id) and len(best.tokens) == settings.max_new_tokens
     texts = [author.target_tokenizer.decode(hypothesis.tokens).strip() for hypothesis in each.hypotheses]
     return TextAnswer(
         text=texts[0],
         score=best.score,
         cut_tokens=each.cut_tokens,
-        is_complete=best.tokens[-1] in author.card.generation.eos_token_id,
+        is_complete=best.tokens[-1] in settings.eos_token_id and not was_forced,
         alternatives=tuple(texts[1:]),
     )

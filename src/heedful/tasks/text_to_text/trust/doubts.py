@@ -69,7 +69,10 @@ def differing_numbers(source: str, answer: str, *, all_kept: bool) -> str | None
     wanted, written = _numbers(source), _numbers(answer)
     missing, added = wanted - written, written - wanted
     if not (missing and added):
-        missing, added = (Counter(n for n in side.elements() if int(n) > SPELT_OUT) for side in (missing, added))
+        missing, added = (
+            Counter(n for n in side.elements() if len(n) > len(str(SPELT_OUT)) or int(n) > SPELT_OUT)
+            for side in (missing, added)
+        )
     told = [f"only in the source: {_listed(missing)}"] * bool(missing and all_kept)
     told += [f"only in the answer: {_listed(added)}"] * bool(added)
     return f"numbers differ, {'; '.join(told)}" if told else None
