@@ -133,6 +133,7 @@ class Glossary:
 def _delimited(file: DataFile) -> Iterator[tuple[str, str, str]]:
     """Place, source and target of each line with two fields."""
     assert file.format is not None
+    source, target = 0, 1
     with opened(file) as stream:
         lines = Lines(stream)
         records = csv.reader(lines, delimiter=_DELIMITERS[file.format], strict=True)
@@ -149,8 +150,11 @@ def _delimited(file: DataFile) -> Iterator[tuple[str, str, str]]:
                     f"{place} {fault or f'has {len(record)} fields'}",
                     remedy="A line holds a term and its translation, and nothing else.",
                 )
-            if record and not (place.endswith(" line 1") and [name.strip().lower() for name in record] == HEADER):
-                yield place, record[0], record[1]
+            names = [name.strip().lower() for name in record]
+            if place.endswith(" line 1") and sorted(names) == HEADER:
+                source, target = map(names.index, HEADER)
+            elif record:
+                yield place, record[source], record[target]
 
 
 def _object(path: Path) -> Iterator[tuple[str, str, str]]:
