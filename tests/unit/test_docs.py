@@ -127,10 +127,11 @@ def test_the_tree_that_the_recipe_reference_shows_is_a_model() -> None:
     assert isinstance(recipe.model, SpecSource)
 
 
-@pytest.mark.parametrize("page", [ROOT / "docs/tutorials/first-classifier.md", ROOT / "docs/zh/first-classifier.md"])
-def test_the_recipe_of_the_tutorial_is_one(page: Path) -> None:
-    (block,) = blocks(page, "yaml")
-    assert read_recipe(yaml.safe_load(block)).data.columns.text == "message"
+@pytest.mark.parametrize("folder", ["tutorials", "zh"])
+@pytest.mark.parametrize(("name", "output"), [("classifier", "runs/intents"), ("translator", "runs/english-german")])
+def test_the_recipe_of_the_tutorial_is_one(folder: str, name: str, output: str) -> None:
+    (block,) = blocks(ROOT / "docs" / folder / f"first-{name}.md", "yaml")
+    assert str(read_recipe(yaml.safe_load(block)).output) == output
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
@@ -201,6 +202,7 @@ def test_python_that_is_shown_is_python(page: Path) -> None:
     [
         ("README.md", "README.zh-CN.md"),
         ("docs/tutorials/first-classifier.md", "docs/zh/first-classifier.md"),
+        ("docs/tutorials/first-translator.md", "docs/zh/first-translator.md"),
         ("docs/tutorials/your-own-model.md", "docs/zh/your-own-model.md"),
     ],
 )
