@@ -69,10 +69,26 @@ def test_tags_around_several_sentences_survive(translator: Translator, read: lis
     assert answer.text.replace("<p>", "").replace("</p>", "").replace("<b>", "").replace("</b>", "") == plain
 
 
-def test_a_text_of_nothing_but_tags_is_left_as_it_is(translator: Translator, read: list[str]) -> None:
-    (answer,) = translator.predict(["<br/> <i></i>"])
+@pytest.mark.parametrize(
+    "text",
+    ["<br/> <i></i>", "{name}", "<b>{{ x }}</b>: %s!", "https://example.org/a?b=c", "1,234.50 €", "♪ ♪", "12345"],
+)
+def test_a_text_without_words_is_left_as_it_is(translator: Translator, read: list[str], text: str) -> None:
+    (answer,) = translator.predict([text])
     assert read == []
-    assert answer.text == "<br/> <i></i>"
+    assert (answer.text, answer.warnings) == (text, ())
+
+
+def test_a_line_without_words_is_left_as_it_is(translator: Translator, read: list[str]) -> None:
+    (answer,) = translator.predict(["The red dog.\n{name}: %s\n12345"])
+    assert read == ["The red dog."]
+    assert answer.text.endswith("\n{name}: %s\n12345")
+
+
+def test_a_sign_that_is_a_term_is_a_word(translator: Translator, read: list[str]) -> None:
+    (answer,) = translator.predict(["50 %"], AnswerOptions(glossary=Glossary.of([("%", "number")])))
+    assert read == ["50 %"]
+    assert "number" in answer.text
 
 
 def test_markup_can_be_text_like_any_other(translator: Translator, read: list[str]) -> None:

@@ -225,6 +225,12 @@ def test_an_empty_text_is_refused(untrained: Callable[..., TextToText], text: st
         untrained().predict(["one", text])
 
 
+@pytest.mark.parametrize("text", [None, 5, b"two"])
+def test_what_is_no_text_is_refused(untrained: Callable[..., TextToText], text: Any) -> None:
+    with pytest.raises(RequestError, match=f"text 2 is a {type(text).__name__}, not a text"):
+        untrained().predict(["one", text])
+
+
 def test_a_single_string_is_no_list_of_texts(untrained: Callable[..., TextToText]) -> None:
     with pytest.raises(RequestError, match="a list of texts"):
         untrained().predict("one")

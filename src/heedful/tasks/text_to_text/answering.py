@@ -67,7 +67,7 @@ class Answering:
     def answer(self, examples: Sequence[Example], tally: Tally | None = None) -> list[TextAnswer]:
         """Answer examples, a blank line by an empty text."""
         author = self._author
-        write = self._remembered(lambda pieces: self._write(pieces, None if tally is None else _Passages(tally)))
+        write = self._unless_known(lambda pieces: self._write(pieces, None if tally is None else _Passages(tally)))
         # Of several languages any will do to count by: a token says which it is.
         language = next((each.target_language for each in examples if each.target_language), None)
         writer = Writer(
@@ -76,31 +76,33 @@ class Answering:
             max_length=author.card.max_length,
             language=author.card.source_language,
         )
-        answers = self._remembered(
+        answers = self._unless_known(
             lambda unknown: self._without_markup(unknown, lambda plain: answer_documents(plain, writer, self._way))
         )(examples)
         if tally is not None:
             tally.add(texts=len(examples), tokens=0, cells=0)
         return answers
 
-    def _remembered(self, answer: Answers) -> Answers:
-        """Answers from the memory, and of what is not in it those of the next step."""
+    def _unless_known(self, answer: Answers) -> Answers:
+        """Answers that take no model, and to all other texts those of the next step."""
 
         def look_up(examples: Sequence[Example]) -> list[TextAnswer]:
-            found = [self._options.memory.find(example.text) for example in examples]
+            found = [self._known(example.text) for example in examples]
             others = iter(answer([each for each, known in zip(examples, found, strict=True) if known is None]))
             return [next(others) if known is None else known for known in found]
 
-        return look_up if len(self._options.memory) else answer
+        return look_up
+
+    def _known(self, text: str) -> TextAnswer | None:
+        """What the memory says; of a text without words, the text itself."""
+        known = self._options.memory.find(text)
+        return known if known or self._terminology.has_words(text) else TextAnswer(text, 0.0)
 
     def _without_markup(self, examples: Sequence[Example], answer: Answers) -> list[TextAnswer]:
         """Answers to texts without their markup, with the markup where the alignment says."""
         marked = [self._terminology.take_out(example.text) for example in examples]
         answers = answer([example._replace(text=each.text) for example, each in zip(examples, marked, strict=True)])
-        return [
-            each.put_back_into(answer) if each.text.strip() else replace(answer, text=example.text)
-            for example, each, answer in zip(examples, marked, answers, strict=True)
-        ]
+        return [each.put_back_into(answer) for each, answer in zip(marked, answers, strict=True)]
 
     def _write(self, examples: Sequence[Example], tally: Tally | None) -> list[TextAnswer]:
         """Answers of the network, with what must be in them."""

@@ -122,6 +122,9 @@ class TextToText(Task[TextToTextBatch]):
             raise RequestError("predict takes a list of texts, not a single one", remedy="Write predict([text]).")
         examples = [Example(text, None, (), number) for number, text in enumerate(texts, 1)]
         for example in examples:
+            if not isinstance(example.text, str):
+                kind = type(example.text).__name__
+                raise RequestError(f"text {example.row} is a {kind}, not a text", remedy="Give a list of strings.")
             if not example.text.strip():
                 raise DataError(f"text {example.row} is empty", remedy="Leave empty texts out.")
         return [answer for _, answer in self.predict_stream(examples, options)]

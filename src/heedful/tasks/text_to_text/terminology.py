@@ -6,10 +6,11 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from heedful.data.documents.inline import has_letters
 from heedful.generation import Phrases
 from heedful.tasks.text_to_text.answer import TextAnswer
 from heedful.tasks.text_to_text.glossary import FoundTerm, Glossary, begins_word
-from heedful.tasks.text_to_text.markup import MarkedText, take_out
+from heedful.tasks.text_to_text.markup import TAG, MarkedText, take_out
 from heedful.tasks.text_to_text.phrases import phrases_of
 from heedful.tasks.text_to_text.placeholders import PLACEHOLDER
 from heedful.text import Tokenizer
@@ -31,6 +32,12 @@ class Terminology:
             return MarkedText(text, (), ())
         found = [match.span() for match in PLACEHOLDER.finditer(text)]
         return take_out(text, [span for span in found if not self._is_writable(text[slice(*span)])])
+
+    def has_words(self, text: str) -> bool:
+        """Whether a text has anything for a model to read: of tags, placeholders, numbers and signs none is."""
+        if not self.keep_markup:
+            return bool(text.strip())
+        return has_letters(PLACEHOLDER.sub(" ", TAG.sub(" ", text))) or bool(self.glossary.find(text))
 
     def demands_of(self, text: str) -> Demands:
         """What the answer to a text without markup must hold."""
