@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from heedful.training import Run
 
 NAME = "train"
+VERBS = {"translation": "translate", "summarization": "summarize"}
+"""What a job is tried with, if not with predict."""
 EXAMPLES = (
     "heedful train helpdesk",
     "heedful train helpdesk training.epochs=3 output=runs/short",
@@ -48,7 +50,8 @@ def command(
         console.print(f"\n[bold]On the {name} data[/bold]")
         console.print(evaluation)
     code = [] if run.task.module is None else ["--allow-code", run.task.module.file]
-    typer.echo(f"Saved in {run.folder}. Try it:\n  {typed('predict', run.folder, *code)}")
+    verb = VERBS.get(run.task.job, "predict")
+    typer.echo(f"Saved in {run.folder}. Try it:\n  {typed(verb, run.folder, *code)}")
 
 
 def run_as_json(run: Run) -> str:

@@ -62,7 +62,7 @@ def train(recipe: str | Path | Mapping[str, Any], *, observers: Sequence[Observe
     resolved = read_recipe(recipe, overrides)
     folder = Path(resolved.output)
     check_folder(folder, overwrite=resolved.overwrite)
-    torch.set_num_threads(resolved.training.threads or os.cpu_count() or 1)
+    torch.set_num_threads(resolved.training.threads or usual_threads())
     with ExitStack() as stack:
         display = stack.enter_context(ProgressDisplay())
         data = _open_data(resolved, stack, display)
@@ -85,6 +85,12 @@ def train(recipe: str | Path | Mapping[str, Any], *, observers: Sequence[Observe
         with log, stop_requests() as stop:
             state = trainer.run(stop)
         return _finish(resolved, folder, state, data, display)
+
+
+def usual_threads() -> int:
+    """As many as there are cores, unless the variable that all numerical libraries know says otherwise."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return (int(said) if said.isdecimal() else 0) or os.cpu_count() or 1
 
 
 def check_folder(folder: Path, *, overwrite: bool) -> None:

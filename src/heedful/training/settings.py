@@ -68,7 +68,7 @@ class TrainingSettings(Settings):
     patience: int | None = Field(None, gt=0, description="evaluations without a better one before stopping")
     select_by: str | None = Field(None, description="metric that chooses the best state; the job's own if not given")
     log_every: int = Field(20, gt=0, description="steps between records in metrics.jsonl")
-    threads: int | None = Field(None, gt=0, description="processor threads; all cores if not given")
+    threads: int | None = Field(None, gt=0, description="processor threads; OMP_NUM_THREADS or all cores if not given")
 
     @model_validator(mode="after")
     def _averages_one_way(self) -> TrainingSettings:

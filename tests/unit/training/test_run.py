@@ -21,6 +21,7 @@ from heedful.data import Columns
 from heedful.errors import DataError, HeedfulError, JobError, OutputError, RecipeError
 from heedful.evaluation import Evaluation
 from heedful.training import Run, TrainingState, read_recipe, train
+from heedful.training.run import usual_threads
 
 Rows = tuple[dict[str, Any], ...]
 Recipes = Callable[..., dict[str, Any]]
@@ -375,3 +376,11 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_best(
 def test_a_run_can_be_moved(run_copy: Path, tmp_path: Path, run: Run, texts: list[str]) -> None:
     moved = Path(shutil.move(run_copy, tmp_path / "elsewhere"))
     assert heedful.load(moved).predict(texts) == run.task.predict(texts)
+
+
+@pytest.mark.parametrize(("said", "threads"), [("1", 1), ("7", 7), ("", None), ("0", None), ("2,1", None)])
+def test_the_usual_variable_says_how_many_threads(
+    said: str, threads: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert usual_threads() == (threads or os.cpu_count())
