@@ -239,6 +239,8 @@ def test_a_single_string_is_no_list_of_texts(untrained: Callable[..., TextToText
 def test_languages_are_refused_where_a_model_has_none(untrained: Callable[..., TextToText]) -> None:
     with pytest.raises(RequestError, match="does not translate from 'en' to 'de'"):
         untrained(source_language="en", target_language="de")
+    with pytest.raises(RequestError, match=r"does not translate to 'fr'\n"):
+        untrained().set_languages(target="fr")
 
 
 # Learning

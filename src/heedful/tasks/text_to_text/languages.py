@@ -109,8 +109,9 @@ def _prefix(prefixes: Mapping[str, str], source: str | None, target: str | None)
     wanted = f"translation_{source}_to_{target}"
     if wanted not in prefixes:
         known = [task for task in prefixes if task.startswith("translation_")]
+        said = [f"{word} {language!a:.40}" for word, language in (("from", source), ("to", target)) if language]
         raise RequestError(
-            f"the model does not translate from {source!a:.40} to {target!a:.40}",
+            f"the model does not translate {' '.join(said)}",
             remedy=nearest(wanted, known) if known else "It has one pair of languages; name none.",
         )
     return prefixes[wanted]
