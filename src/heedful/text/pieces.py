@@ -23,6 +23,8 @@ _CLAUSES = re.compile(r"(?<=[,;:–—])\s+|(?<=[，、；：。！？])\s*")
 _WORDS = re.compile(rf"\s+|(?<={CJK.pattern})|(?={CJK.pattern})")
 _JOINERS = "\u200d"
 """What ties characters to one another besides combining marks."""
+_LEAST_SHARE = 1e-3
+"""Of a mean piece's tokens, what every piece counts for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,10 @@ def pack(text: str, spans: Sequence[Span], count_tokens: CountTokens, max_length
     none = count_tokens("")
     edges = [spans[0][0], *(end for _, end in spans)]
     sizes = np.array([count_tokens(text[start:end]) - none for start, end in pairwise(edges)], dtype=np.float64)
-    sizes *= (count_tokens(text[edges[0] : edges[-1]]) - none) / max(sizes.sum(), 1.0)
+    whole = max(count_tokens(text[edges[0] : edges[-1]]) - none, 1)
+    # What has no tokens alone may have some in company: it counts a little, or no window would ever be short enough.
+    sizes = np.maximum(sizes, _LEAST_SHARE * whole / len(sizes))
+    sizes *= whole / sizes.sum()
     room = float(max_length - none)
     while True:
         groups = pairwise(_cuts(sizes, room))

@@ -132,3 +132,12 @@ def test_cutting_loses_nothing(text: str, most: int) -> None:
 def test_pieces_fit_whatever_the_text(text: str, most: int) -> None:
     spans = cut_to_fit(text, split_sentences(text).spans, len, most)
     assert all(end - start <= most for start, end in spans)
+
+
+@pytest.mark.parametrize("text", ["w" * 2000, "你" * 2000, "wwwwwwwwwwww " * 200])
+def test_what_has_no_tokens_alone_is_cut_too(text: str) -> None:
+    """Three characters make a token, and a text has two more: one character alone has nothing of its own."""
+    spans = cut_to_fit(text, [(0, len(text.strip()))], lambda part: len(part) // 3 + 2, 20)
+    assert len(spans) > 20
+    assert all((end - start) // 3 + 2 <= 20 for start, end in spans)
+    assert "".join("".join(text[start:end] for start, end in spans).split()) == "".join(text.split())
