@@ -1,4 +1,4 @@
-"""The recipes on the real data sets: minutes each, so `make acceptance DATA=folder` runs them, not `make test`.
+"""The recipes on the real data sets, minutes or hours each: `make acceptance DATA=folder` runs them, not `make test`.
 
 The folder holds one folder a data set with gzip-compressed JSON Lines (see the recipes for what is in them).
 """
@@ -29,17 +29,18 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Case:
-    """A recipe, its files, and the accuracy that it must reach on the test file, in so many minutes."""
+    """A recipe, its files, and what it must reach on the test file, in so many minutes."""
 
     recipe: str
     files: dict[str, str]
-    accuracy: float
+    least: float
+    metric: str = "accuracy"
     minutes: int = 15
 
     @property
     def folder(self) -> Path:
-        """Of the data set, which the recipe's name begins with."""
-        return Path(DATA, self.recipe.partition("-")[0])
+        """Of the data set, which the recipe's name begins with; anywhere below the folder of all."""
+        return next(Path(DATA).rglob(self.recipe.partition("-")[0]))
 
 
 TWO = {"train": "train.jsonl.gz", "test": "test.jsonl.gz"}
@@ -50,11 +51,12 @@ CASES = [
     Case("tnews", {"train": "train.jsonl.gz", "test": "dev.jsonl.gz"}, 0.530),
     Case("banking77-minilm", TWO, 0.925, minutes=20),
     Case("clinc150-minilm", THREE, 0.960, minutes=20),
+    Case("multi30k_en_de", THREE | {"test": "test2016.jsonl.gz"}, 37.0, metric="bleu", minutes=120),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.recipe)
-def test_recipe_reaches_its_accuracy_in_time(case: Case, tmp_path: Path) -> None:
+def test_recipe_reaches_its_figure_in_time(case: Case, tmp_path: Path) -> None:
     overrides: dict[str, Any] = {"data": {name: str(case.folder / file) for name, file in case.files.items()}}
     if case.recipe.endswith("-minilm"):
         if MINILM is None or MINILM.origin is None:
@@ -63,6 +65,6 @@ def test_recipe_reaches_its_accuracy_in_time(case: Case, tmp_path: Path) -> None
     started = time.monotonic()
     run = heedful.train(case.recipe, output=str(tmp_path / "run"), **overrides)
     assert time.monotonic() - started <= case.minutes * 60
-    assert run.evaluations["test"].metrics["accuracy"].value >= case.accuracy
-    if run.task.card.out_of_scope:
+    assert run.evaluations["test"].metrics[case.metric].value >= case.least
+    if getattr(run.task.card, "out_of_scope", None):
         assert run.evaluations["test"].extra["out_of_scope_auroc"] > 0.9
