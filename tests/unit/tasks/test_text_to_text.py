@@ -223,11 +223,13 @@ def test_an_answer_does_not_depend_on_the_texts_beside_it(
 def test_an_empty_text_is_refused(untrained: Callable[..., TextToText], text: str) -> None:
     with pytest.raises(DataError, match="text 2 is empty"):
         untrained().predict(["one", text])
+    with pytest.raises(DataError, match="text 1 is empty"):
+        next(untrained().stream(text))
 
 
 @pytest.mark.parametrize("text", [None, 5, b"two"])
 def test_what_is_no_text_is_refused(untrained: Callable[..., TextToText], text: Any) -> None:
-    with pytest.raises(RequestError, match=f"text 2 is a {type(text).__name__}, not a text"):
+    with pytest.raises(RequestError, match=f"text 2 is {type(text).__name__} .*, and no string"):
         untrained().predict(["one", text])
 
 

@@ -120,14 +120,7 @@ class TextToText(Task[TextToTextBatch]):
         """
         if isinstance(texts, str):
             raise RequestError("predict takes a list of texts, not a single one", remedy="Write predict([text]).")
-        examples = [Example(text, None, (), number) for number, text in enumerate(texts, 1)]
-        for example in examples:
-            if not isinstance(example.text, str):
-                kind = type(example.text).__name__
-                raise RequestError(f"text {example.row} is a {kind}, not a text", remedy="Give a list of strings.")
-            if not example.text.strip():
-                raise DataError(f"text {example.row} is empty", remedy="Leave empty texts out.")
-        return [answer for _, answer in self.predict_stream(examples, options)]
+        return [answer for _, answer in self.predict_stream(_examples(texts), options)]
 
     def predict_stream(
         self,
@@ -149,10 +142,11 @@ class TextToText(Task[TextToTextBatch]):
             changes: of the card's generation settings.
 
         Raises:
-            RequestError: one of them is impossible.
+            DataError: the text is empty.
+            RequestError: a change is impossible.
         """
         settings = search_settings(self, **{"num_beams": 1, "num_return_sequences": 1} | changes)
-        ((source, _),) = self.encode_sources([Example(text, None, (), 1)])
+        ((source, _),) = self.encode_sources(_examples([text]))
         self.network.eval()
         yield from stream_text(self.model, self.architecture.request(0, source, settings), self.target_tokenizer)
 
@@ -311,6 +305,15 @@ class TextToText(Task[TextToTextBatch]):
     def _tokenizers(self) -> dict[Side, Tokenizer]:
         sides = {Side.SOURCE: self.tokenizer, Side.TARGET: self.target_tokenizer}
         return sides if self.target_tokenizer is not self.tokenizer else {Side.SOURCE: self.tokenizer}
+
+
+def _examples(texts: Sequence[str]) -> list[Example]:
+    for number, text in enumerate(texts, 1):
+        if not isinstance(text, str):
+            raise RequestError(f"text {number} is {type(text).__name__} {text!r:.60}, and no string")
+        if not text.strip():
+            raise DataError(f"text {number} is empty", remedy="Leave empty texts out.")
+    return [Example(text, None, (), number) for number, text in enumerate(texts, 1)]
 
 
 def _notes(answers: Sequence[TextAnswer], card: TextToTextCard) -> tuple[str, ...]:
