@@ -37,9 +37,12 @@ class Journal:
 
         Raises:
             OutputError: there are answers already and ``resume`` is not set, another prediction writes them at this
-                moment, or the place cannot be written.
+                moment, or the place cannot be written, or holds a folder or device.
             RequestError: the answers that are there depend on something else.
         """
+        if output.exists() and not output.is_file():
+            # What is moved to its place as a whole would take the place of a device, too.
+            raise OutputError(f"{output} is there, and is no file", remedy="Name a file, or write to standard output.")
         self.output = output
         self.path = output.with_name(f"{output.name}.partial")
         self.count = 0

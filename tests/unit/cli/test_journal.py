@@ -198,3 +198,12 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(OutputError, match="cannot write to"):
         Journal(tmp_path / "file" / "answers.txt", MADE_BY, resume=False)
+
+
+def test_neither_a_folder_nor_a_device_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(OutputError, match=f"{name} is there, and is no file"):
+            Journal(tmp_path / name, MADE_BY, resume=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]
