@@ -93,7 +93,8 @@ class SlotEngine(Generic[K]):
         """Begin texts; their sources and prompts are read in one batch.
 
         Raises:
-            RequestError: there are more requests than free slots, or one has another number of beams.
+            RequestError: there are more requests than free slots, or one has another number of beams or names tokens
+                that the model does not have.
             InputTooLongError: a prompt and what may be written after it exceed the model's positions.
         """
         empty = [number for number, writing in enumerate(self._writing) if writing is None][: len(requests)]
@@ -113,6 +114,12 @@ class SlotEngine(Generic[K]):
         settings = request.settings
         if settings.num_beams != self.num_beams:
             raise RequestError(f"a text with {settings.num_beams} beams cannot enter, {self.num_beams} are set")
+        size = self.model.spec.written_size
+        if unknown := sorted(token for token in settings.ruled_tokens if token >= size):
+            raise RequestError(
+                f"the generation settings name token {unknown[0]}, and the model has {size:,} tokens",
+                remedy="Take the settings of the model's own checkpoint.",
+            )
         if request.on_token is not None and self.num_beams > 1:
             raise RequestError(
                 f"a text cannot be followed while it is written with {self.num_beams} beams: they are revised",
@@ -135,6 +142,9 @@ class SlotEngine(Generic[K]):
 
         Returns:
             The texts that are complete now, whose slots are free again.
+
+        Raises:
+            RequestError: the settings of a text leave no token to be written.
         """
         beams, finished = self.num_beams, []
         idle = [0] * beams
@@ -147,6 +157,8 @@ class SlotEngine(Generic[K]):
             if writing.request.on_token is not None:
                 writing.request.on_token(writing.search.beams[0].tokens[-1])
             if writing.search.done:
+                if not writing.search.hypotheses:
+                    raise _nothing_possible()
                 finished.append((writing.request.key, writing.search.hypotheses))
                 self._writing[slot] = None
                 self._slots.release(slot)
@@ -201,6 +213,8 @@ class SlotEngine(Generic[K]):
         values, indices = totals.topk(count)
         best = list(zip(values.tolist(), indices.tolist(), strict=True))
         for row, (_, writing) in enumerate(writing_now):
+            if not best[row][0][0] > -torch.inf:  # a number that is none too
+                raise _nothing_possible()
             if writing.generator is not None:
                 best[row] = _draw(totals[row], writing.search.candidates, writing.generator)
             if wanted := writing.search.wanted:
@@ -209,6 +223,13 @@ class SlotEngine(Generic[K]):
         return [
             [Candidate(value, index // size, index % size) for value, index in zip(*row, strict=True)] for row in best
         ]
+
+
+def _nothing_possible() -> RequestError:
+    return RequestError(
+        "no token can be written: the generation settings forbid every one, or the network's scores are no numbers",
+        remedy="Look at suppress_tokens, bad_words_ids and the tokens that are forced.",
+    )
 
 
 def _begin(request: Request[K]) -> _Writing[K]:

@@ -76,6 +76,14 @@ class GenerationSettings(Settings):
             raise ValueError(f"min_new_tokens {self.min_new_tokens} exceeds max_new_tokens {self.max_new_tokens}")
         return self
 
+    @property
+    def ruled_tokens(self) -> frozenset[int]:
+        """All tokens that are forced, forbidden or put off."""
+        ends = self.eos_token_id if self.min_new_tokens else ()
+        first = () if self.forced_bos_token_id is None else (self.forced_bos_token_id,)
+        others = (self.forced_eos_token_id, self.suppress_tokens, self.begin_suppress_tokens, *self.bad_words_ids)
+        return frozenset().union(ends, first, *others)
+
     def normalised(self, score: float, length: int) -> float:
         """The score of a hypothesis of ``length`` generated tokens, from the sum of its log-probabilities."""
         base = length if self.length_normalization == "average" else (5 + length) / 6

@@ -117,6 +117,30 @@ def test_what_cannot_be_is_refused(model: Transformer) -> None:
     assert engine.is_idle
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"suppress_tokens": range(V)},
+        {"suppress_tokens": range(V), "num_beams": 3},
+        {"suppress_tokens": range(V), "do_sample": True},
+        {"suppress_tokens": [4], "forced_bos_token_id": 4, "num_beams": 3},
+    ],
+)
+def test_settings_that_leave_nothing_to_write_are_refused(model: Transformer, options: dict[str, object]) -> None:
+    with pytest.raises(RequestError, match="forbid every one"):
+        generate(model, torch.tensor([[3, 4, 5]]), settings=settings(**options))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{name: [V]} for name in ("suppress_tokens", "begin_suppress_tokens", "forced_eos_token_id")]
+    + [{"forced_bos_token_id": V}, {"bad_words_ids": [[V]]}, {"eos_token_id": [V], "min_new_tokens": 1}],
+)
+def test_tokens_that_the_model_lacks_are_named(model: Transformer, options: dict[str, object]) -> None:
+    with pytest.raises(RequestError, match=f"name token {V}, and the model has {V} tokens"):
+        generate(model, torch.tensor([[3, 4, 5]]), settings=settings(**options))
+
+
 def test_a_model_in_training_goes_on_training(model: Transformer) -> None:
     learner = build(TINY.model_copy(update={"dropout": 0.5}).encoder_decoder(V), seed=0).train()
     ids = torch.tensor([[3, 4, 5]])
