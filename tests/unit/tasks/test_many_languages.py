@@ -90,7 +90,7 @@ def test_a_single_language_need_not_be_chosen(tmp_path: Path) -> None:
     short = {"training": {"max_steps": 1, "threads": 1}}
     task = train(recipe(tmp_path, [row for row in ROWS if row["into"] == "fr"], **short)).task
     assert task.card.target_language == "fr"
-    (ids,) = (source.ids for source, _ in task._sources([Example("one", None, (), 1)]))
+    (ids,) = (source.ids for source, _ in task.encode_sources([Example("one", None, (), 1)]))
     assert ids[:2] == [task.tokenizer.special.bos, task.tokenizer.target_start("fr")]
 
 

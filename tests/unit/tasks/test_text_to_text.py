@@ -238,11 +238,20 @@ def test_a_single_string_is_no_list_of_texts(untrained: Callable[..., TextToText
         untrained().predict("one")
 
 
-def test_languages_are_refused_where_a_model_has_none(untrained: Callable[..., TextToText]) -> None:
-    with pytest.raises(RequestError, match="does not translate from 'en' to 'de'"):
-        untrained(source_language="en", target_language="de")
-    with pytest.raises(RequestError, match=r"does not translate to 'fr'\n"):
-        untrained().set_languages(target="fr")
+def test_a_model_of_one_pair_has_the_languages_of_its_recipe(untrained: Callable[..., TextToText]) -> None:
+    task = untrained(source_language="en", target_language="de")
+    task.set_languages(source="en", target="de")
+    assert (task.card.source_language, task.card.target_language) == ("en", "de")
+    with pytest.raises(RequestError, match="translates from en to de, and the target is to be 'fr'"):
+        task.set_languages(target="fr")
+
+
+def test_where_the_recipe_is_silent_the_user_says_them(untrained: Callable[..., TextToText]) -> None:
+    task = untrained()
+    task.set_languages(source="en")
+    task.set_languages(target="de")
+    assert (task.card.source_language, task.card.target_language) == ("en", "de")
+    assert task.predict(["one two"])
 
 
 # Learning

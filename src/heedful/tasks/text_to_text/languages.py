@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from heedful.errors import DataError, RequestError, UnsupportedError
@@ -17,7 +17,8 @@ def with_languages(
     """The card of a model that is to write ``target`` for texts in ``source``.
 
     T5 is told in words in front of each source; Marian's models of several languages by a token there; M2M-100, NLLB
-    and mBART-50 write the token of the target's language first, and mBART's decoder reads it first.
+    and mBART-50 write the token of the target's language first, and mBART's decoder reads it first. A model of one pair
+    is told nothing; its languages are what its recipe, or else its user, says they are.
 
     Args:
         source: of the languages that the model knows; None for the usual one.
@@ -28,9 +29,11 @@ def with_languages(
     """
     changes: dict[str, Any] = {"source_language": source, "target_language": target}
     mark = tokenizer.target_mark
-    if mark is None:
+    if mark is None and not _pairs(tokenizer):
+        changes = _of_one_pair(card, source, target)
+    elif mark is None:
         if source or target:
-            changes["prefix"] = _prefix(tokenizer.prefixes, source, target)
+            changes["prefix"] = _prefix(tokenizer, source, target)
     elif mark is TargetMark.SOURCE:
         if target:
             tokenizer.target_start(target)  # refuses one that is not known
@@ -105,13 +108,30 @@ def check_languages(tokenizer: Tokenizer, languages: Sequence[str]) -> None:
         )
 
 
-def _prefix(prefixes: Mapping[str, str], source: str | None, target: str | None) -> str:
+def _pairs(tokenizer: Tokenizer) -> list[str]:
+    """The pairs of languages that have a prefix."""
+    return [task for task in tokenizer.prefixes if task.startswith("translation_")]
+
+
+def _of_one_pair(card: TextToTextCard, source: str | None, target: str | None) -> dict[str, str | None]:
+    changes = {}
+    for side, said, own in (
+        ("source", source, card.source_language),
+        ("target", target, card.target_language),
+    ):
+        if said and own and said != own:
+            pair = f"from {card.source_language or 'one language'} to {card.target_language or 'another'}"
+            raise RequestError(
+                f"the model translates {pair}, and the {side} is to be {said!a:.40}",
+                remedy=f"Name {own}, or nothing.",
+            )
+        changes[f"{side}_language"] = said or own
+    return changes
+
+
+def _prefix(tokenizer: Tokenizer, source: str | None, target: str | None) -> str:
     wanted = f"translation_{source}_to_{target}"
-    if wanted not in prefixes:
-        known = [task for task in prefixes if task.startswith("translation_")]
+    if wanted not in tokenizer.prefixes:
         said = [f"{word} {language!a:.40}" for word, language in (("from", source), ("to", target)) if language]
-        raise RequestError(
-            f"the model does not translate {' '.join(said)}",
-            remedy=nearest(wanted, known) if known else "It has one pair of languages; name none.",
-        )
-    return prefixes[wanted]
+        raise RequestError(f"the model does not translate {' '.join(said)}", remedy=nearest(wanted, _pairs(tokenizer)))
+    return tokenizer.prefixes[wanted]
