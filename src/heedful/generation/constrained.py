@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from heedful.errors import RequestError
-from heedful.generation.constraints import Constraints, Phrases, Progress, possible
+from heedful.generation.constraints import Constraints, Phrases, Progress, num_tokens, possible
 from heedful.generation.search import WORST, Beam, BeamSearch, Candidate, Hypothesis
 from heedful.generation.settings import MAX_BEAMS, GenerationSettings
 
@@ -58,7 +58,11 @@ class ConstrainedSearch(BeamSearch):
         for candidate in candidates:
             if candidate.score <= WORST:
                 continue
-            progress = self._constraints.after(self._progress[candidate.beam], candidate.token)
+            progress = self._progress[candidate.beam]
+            if self.beams[candidate.beam].tokens or self.settings.forced_bos_token_id is None:
+                progress = self._constraints.after(
+                    progress, candidate.token
+                )  # a forced first token is none of the text
             if self._ends(candidate):
                 self._keep_with(self.beams[candidate.beam].extended(candidate), self._constraints.missing(progress))
             else:
@@ -102,6 +106,6 @@ def widened(settings: GenerationSettings, constraints: Sequence[Phrases]) -> Gen
     """
     if not constraints:
         return settings
-    tokens = sum(min(map(len, phrases)) for phrases in possible(constraints, settings).values())
+    tokens = sum(min(map(num_tokens, phrases)) for phrases in possible(constraints, settings).values())
     width = min(MAX_BEAMS, max(MIN_BEAMS, 1 << tokens.bit_length()))
     return settings.model_copy(update={"num_beams": max(settings.num_beams, width)})

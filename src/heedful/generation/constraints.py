@@ -15,7 +15,10 @@ from functools import cached_property
 from heedful.generation.settings import GenerationSettings, TokenIds
 
 Phrases = tuple[TokenIds, ...]
-"""Alternatives: one of them must appear."""
+"""Alternatives: one of them must appear; one that begins with ``TEXT_START`` at the beginning of the text only."""
+
+TEXT_START = -1
+"""Stands before the first token of a text, as if it were a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Constraints:
     @property
     def start(self) -> Progress:
         """Of an empty text."""
-        return Progress(tuple(range(len(self.alternatives))))
+        return self._read(tuple(range(len(self.alternatives))), (TEXT_START,))
 
     def after(self, progress: Progress, token: int) -> Progress:
         """With one token more."""
@@ -62,12 +65,12 @@ class Constraints:
         begun = self._beginning_with(progress.trail, progress.unmet)
         tokens = {phrase[length] for _, phrase in begun if len(phrase) > length}
         tokens |= {phrase[0] for number in self.missing(progress) for phrase in self.alternatives[number]}
-        return sorted(tokens)
+        return sorted(tokens - {TEXT_START})
 
     @cached_property
     def _shortest(self) -> tuple[int, ...]:
         """Tokens that each constraint takes at least."""
-        return tuple(min(map(len, phrases)) for phrases in self.alternatives)
+        return tuple(min(map(num_tokens, phrases)) for phrases in self.alternatives)
 
     @cached_property
     def _by_first(self) -> Mapping[int, Sequence[tuple[int, TokenIds]]]:
@@ -113,6 +116,11 @@ class Constraints:
         return -number, length
 
 
+def num_tokens(phrase: TokenIds) -> int:
+    """Tokens that a phrase adds to a text."""
+    return len(phrase) - (phrase[0] == TEXT_START)
+
+
 def possible(constraints: Sequence[Phrases], settings: GenerationSettings) -> dict[int, Phrases]:
     """The constraints that ``settings`` leave room for, by number, each with the phrases that may be written.
 
@@ -130,7 +138,7 @@ def possible(constraints: Sequence[Phrases], settings: GenerationSettings) -> di
             and never.isdisjoint(phrase)
             and not any(_holds(phrase, banned) for banned in settings.bad_words_ids)
         )
-        length = min(map(len, allowed), default=room + 1)
+        length = min(map(num_tokens, allowed), default=room + 1)
         if length <= room:
             kept[number] = allowed
             room -= length

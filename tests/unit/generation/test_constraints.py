@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from heedful.errors import RequestError
 from heedful.generation import GenerationSettings, Hypothesis, Phrases, Request, SlotEngine, parse_settings, write_all
 from heedful.generation.constrained import widened
-from heedful.generation.constraints import Constraints, possible
+from heedful.generation.constraints import TEXT_START, Constraints, possible
 from heedful.model import Transformer, UniformSpec, build
 
 V, START, END = 13, 2, 1
@@ -145,6 +145,20 @@ def test_with_beams_for_all_it_is_an_exhaustive_search(constraint: Phrases, earl
     assert 0 < len(met) < len(scores)
     assert best.tokens == expected
     assert best.score == pytest.approx(met[expected], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"), [([5, 6], ()), ([5, 7], (0,)), ([9, 5, 6], (0,)), ([9, 5, 6, 8, 6], ()), ([], (0,))]
+)
+def test_what_begins_a_text_counts_nowhere_else(text: list[int], left: tuple[int, ...]) -> None:
+    assert missing([((8, 6), (TEXT_START, 5, 6))], text) == left
+
+
+def test_a_forced_first_token_is_none_of_the_text(model: Transformer) -> None:
+    constraints: list[Phrases] = [((TEXT_START, 5, 6),)]
+    (best,) = write(model, constraints, forced_bos_token_id=3)
+    assert best.tokens[:3] == (3, 5, 6)
+    assert best.unmet == ()
 
 
 def test_without_phrases_it_is_beam_search(model: Transformer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -102,6 +103,13 @@ def test_placeholders_and_terms_are_in_the_answer(translator: Translator) -> Non
     assert "{name}" in answer.text
     assert "number" in answer.text
     assert not [warning for warning in answer.warnings if "missing" in warning]
+
+
+def test_terms_are_words_of_their_own(translator: Translator) -> None:
+    terms = [("red", "old"), ("dog", "number"), ("sees", "blue"), ("cat", "dog")]
+    (answer,) = translator.predict(["The red dog sees a cat."], AnswerOptions(glossary=Glossary.of(terms)))
+    for _, target in terms:
+        assert re.search(rf"(?:^|\s){target}", answer.text), answer.text
 
 
 def test_phrases_hold_for_a_text_as_a_whole(translator: Translator, read: list[str]) -> None:

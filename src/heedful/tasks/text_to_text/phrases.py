@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from heedful.generation import Phrases
+from heedful.generation.constraints import TEXT_START
 from heedful.generation.settings import TokenIds
 from heedful.metrics.text import UNSPACED
 from heedful.text import Tokenizer
@@ -24,12 +25,13 @@ def phrases_of(tokenizer: Tokenizer, text: str, *, anywhere: bool = False) -> Ph
     Returns:
         Alternatives, of which each is read as ``text``; none where the tokenizer has no tokens for it.
     """
-    contexts = ["", _AFTER_A_WORD]
+    contexts = [_AFTER_A_WORD]
     if anywhere or UNSPACED.match(text):
-        contexts += [_AFTER_A_BRACKET, _AFTER_A_CHARACTER]
+        contexts += ["", _AFTER_A_BRACKET, _AFTER_A_CHARACTER]
     found = dict.fromkeys(tokens for context in contexts for tokens in _tokens_after(tokenizer, context, text))
     usual = _read(tokenizer, next(iter(found), ()))
-    return tuple(tokens for tokens in found if _read(tokenizer, tokens) == usual)
+    phrases = tuple(tokens for tokens in found if _read(tokenizer, tokens) == usual)
+    return phrases + tuple((TEXT_START, *tokens) for tokens in beginning_of(tokenizer, text) if tokens not in phrases)
 
 
 def beginning_of(tokenizer: Tokenizer, text: str) -> Phrases:
