@@ -15,7 +15,6 @@ import torch
 
 from heedful.data import Example
 from heedful.errors import RequestError
-from heedful.generation import GenerationSettings
 from heedful.settings import nearest
 from heedful.tasks.registry import load
 from heedful.tasks.text_to_text import Summarizer, TextAnswer, TextToText, Translator
@@ -44,7 +43,7 @@ class Pipeline:
         """
         self.task = task
         self._defaults = dict(defaults)
-        _search(task, defaults)  # what cannot be is told now, not at the first call
+        search_settings(task, **_changes(defaults))  # what cannot be is told now, not at the first call
 
     def __call__(self, texts: str | Sequence[str], **arguments: Any) -> Records:
         """Answer a text or several ones.
@@ -70,7 +69,7 @@ class Pipeline:
         if given.get("src_lang") or given.get("tgt_lang"):
             task.set_languages(source=given.get("src_lang"), target=given.get("tgt_lang"))
         examples = [Example(text.strip(), None, (), number) for number, text in enumerate(several, 1)]
-        answers = task.write(examples, **_search(task, given).model_dump())
+        answers = task.write(examples, **_changes(given))
         if given.get("truncation") is False:
             _refuse_cut(answers, task.card.max_length)
         records = [[{KEYS[self.task.job]: text} for text in (one.text, *one.alternatives)] for one in answers]
@@ -120,8 +119,8 @@ def pipeline(
     return Pipeline(model, defaults)
 
 
-def _search(task: TextToText, given: Mapping[str, Any]) -> GenerationSettings:
-    """How answers are searched for, by what a call gives."""
+def _changes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a call changes of the generation settings."""
     changes = {key: value for key, value in given.items() if key not in _OTHERS | WITHOUT_EFFECT}
     for key, name in _LENGTHS.items():
         counted = changes.pop(key, None)
@@ -129,7 +128,7 @@ def _search(task: TextToText, given: Mapping[str, Any]) -> GenerationSettings:
             if not isinstance(counted, int) or counted < 0:
                 raise RequestError(f"{key} is {counted!r:.40}, and no number of tokens")
             changes.setdefault(name, max(counted - 1, 0))  # upstream counts the start token
-    return search_settings(task, **changes)
+    return changes
 
 
 def _refuse_cut(answers: Sequence[TextAnswer], limit: int) -> None:
