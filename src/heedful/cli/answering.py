@@ -25,7 +25,7 @@ from heedful.tasks import AnyTask, Classification, TextAnswer, TextToText, Trans
 from heedful.tasks.identity import identity
 from heedful.tasks.text_to_text.options import AnswerOptions
 
-SCREENFUL, BULK, KEPT_AT_ONCE = 32, 4096, 256
+SCREENFUL, BULK, WRITTEN_AT_ONCE = 32, 4096, 256
 """Texts to read ahead: more of them save padding, fewer save waiting, or work that an interruption undoes."""
 LINES = "lines"
 
@@ -135,7 +135,7 @@ def _read_ahead(task: AnyTask, work: Work, *, to_terminal: bool) -> int:
         return 1
     if to_terminal:
         return SCREENFUL
-    return KEPT_AT_ONCE if work.output is not None and isinstance(task, TextToText) else BULK
+    return WRITTEN_AT_ONCE if isinstance(task, TextToText) else BULK
 
 
 @dataclass
