@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from heedful.data.documents.document import Segment, Template, one_line
+from heedful.data.documents.hypertext import VOID
 from heedful.data.documents.inline import Kind, Piece, has_letters, segment_of
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -22,7 +23,6 @@ _KEPT_TEXT = re.compile(r"(\[\^[^\]\s]+\]:?|^\[[ xX]\](?=\s)|^\[![A-Za-z]+\]|\{:
 _OWN_LINE = re.compile(r"\[\^[^\]\s]+\]:|\[![A-Za-z]+\]$")
 """Of these, what begins a line, or is all of it."""
 _HTML_TAG = re.compile(r"<(/?)([A-Za-z][\w-]*)[^>]*?(/?)>")
-_HTML_VOID = frozenset({"br", "hr", "img", "wbr"})
 
 _SPECIAL = re.compile(r"[`*\[\]~]|\\(?=[!-/:-@\[-`{-~]|$)|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 """What would be markup within a line (CommonMark 0.31.2, section 6)."""
@@ -159,7 +159,7 @@ def _code(token: Token, *, in_cell: bool) -> str:
 
 def _html_piece(content: str) -> Piece:
     tag = _HTML_TAG.fullmatch(content)
-    if tag is None or tag[3] or tag[2].lower() in _HTML_VOID:
+    if tag is None or tag[3] or tag[2].lower() in VOID:
         return Piece(Kind.ALONE, (content,))
     return Piece(Kind.CLOSE if tag[1] else Kind.OPEN, (content,), name=f"<{tag[2].lower()}")
 
