@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
-from heedful.data import Columns, Example, ExampleStore
+from heedful.data import Example
 from heedful.errors import RequestError
-from heedful.model import UniformSpec
-from heedful.tasks import JOBS, Translator
+from heedful.tasks import Translator
 from heedful.tasks.base import Tally
-from heedful.tasks.text_to_text import AnswerOptions, Glossary, TranslationMemory, TranslationSettings, writing
-from heedful.text import TokenizerSettings
+from heedful.tasks.text_to_text import AnswerOptions, Glossary, TranslationMemory, writing
 
-SENTENCES = [f"The {colour} dog number {n} sees a cat." for n, colour in enumerate(["red", "blue", "old"] * 5)]
 MEMORY = TranslationMemory({"The red dog.": "Der rote Hund."}, {"the red dog.": "Der rote Hund."})
 
 
 @pytest.fixture(scope="module")
-def translator() -> Iterator[Translator]:
-    """One with random weights, which writes the same nonsense for the same text."""
-    examples = [Example(text, None, (), row, target=text) for row, text in enumerate(SENTENCES, 1)]
-    with ExampleStore(examples) as store:
-        made: Translator = JOBS["translation"].create(
-            TranslationSettings(job="translation", max_length=60, max_target_length=16),
-            TokenizerSettings.model_validate({"kind": "bpe", "vocabulary_size": 400}),
-            UniformSpec.model_validate({"d_model": 32, "num_layers": 1, "num_heads": 2, "d_ff": 64}),
-            store,
-            Columns(),
-            seed=1,
-        )
-    made.network.double().eval()
-    yield made
+def translator(ignorant: Callable[..., Any]) -> Translator:
+    made: Translator = ignorant("translation", vocabulary_size=400, max_length=60, max_target_length=16)
+    return made
 
 
 @pytest.fixture
