@@ -134,7 +134,7 @@ class Task(ABC, Generic[B]):
 
     @abstractmethod
     def lengths(self, store: ExampleStore, *, seed: int | None = None) -> NDArray[np.int32]:
-        """Tokens of each example as the network will see it, int32 (N,).
+        """Tokens of each example as the network will see it, int32 (N,), or (N, P) where P parts are padded apart.
 
         Args:
             seed: that of a training epoch, if it is for one, see :meth:`collate`.

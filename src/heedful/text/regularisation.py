@@ -22,8 +22,15 @@ from heedful.errors import UnsupportedError
 
 Piece = tuple[str, str]
 """What a piece is called in the vocabulary, and the characters of the word that it covers."""
-Segment = Callable[[str, float, Random], list[Piece]]
+Drop = Callable[[], bool]
+"""Whether a piece is to be dropped."""
+Segment = Callable[[str, Drop | None], list[Piece]]
+"""Cuts a word, and asks once for each longer piece that it would use; without what to ask, none is dropped."""
 
+MAX_REMEMBERED_WORD = 24
+"""Characters of words whose cuts are remembered: longer ones hardly come twice in the same way."""
+MAX_REMEMBERED = 200_000
+"""Cuts that are remembered at a time."""
 MAX_WORD = 256
 """Symbols that BPE merges at random at once: drawing anew at every step takes time with the square of them."""
 
@@ -44,6 +51,7 @@ class SubwordSampler:
         self._backend = backend
         self._ids = backend.get_vocab()
         self._segment: Segment = _SEGMENTERS[model["type"]](model)
+        self._draw = _Draws(self._tokens)
 
     def encode(
         self, text: str, pair: str | None, dropout: float, random: Random, *, special: bool = True
@@ -59,25 +67,73 @@ class SubwordSampler:
             words.normalize(self._backend.normalizer.normalize)
         if self._backend.pre_tokenizer is not None:
             self._backend.pre_tokenizer.pre_tokenize(words)
-        words.tokenize(partial(self._tokens, dropout=dropout, random=random))
+        words.tokenize(partial(self._draw, dropout=dropout, random=random))
         return words.to_encoding()
 
-    def _tokens(self, word: str, dropout: float, random: Random) -> list[hf.Token]:
+    def _tokens(self, word: str, drop: Drop | None) -> list[hf.Token]:
         tokens, start = [], 0
-        for name, covered in self._segment(word, dropout, random):
+        for name, covered in self._segment(word, drop):
             end = start + len(covered.encode())
             tokens.append(hf.Token(self._ids[name], name, (start, end)))
             start = end
         return tokens
 
 
+class _Draws:
+    """Draws the tokens of words; what follows from the same answers for the same word is computed once.
+
+    Words of natural texts recur, and most have few pieces to drop, so most draws are looked up: for each word a binary
+    tree over the answers, with tokens at its leaves. The random numbers that are drawn are the same as without.
+    """
+
+    def __init__(self, tokens: Callable[[str, Drop | None], list[hf.Token]]) -> None:
+        self._tokens = tokens
+        self._trees: dict[str, Any] = {}
+        self._leaves = 0
+
+    def __call__(self, word: str, dropout: float, random: Random) -> list[hf.Token]:
+        """The tokens of ``word``, with each longer piece dropped with probability ``dropout``."""
+        if not dropout:
+            return self._tokens(word, None)
+        node = self._trees.get(word)
+        answers: list[bool] = []
+        while type(node) is dict:
+            answers.append(random.random() < dropout)
+            node = node.get(answers[-1])
+        if node is None:
+            given = iter(tuple(answers))
+
+            def drop() -> bool:
+                answer = next(given, None)
+                if answer is None:
+                    answer = random.random() < dropout
+                    answers.append(answer)
+                return answer
+
+            node = self._tokens(word, drop)
+            if len(word) <= MAX_REMEMBERED_WORD:
+                self._remember([word, *answers], node)
+        tokens: list[hf.Token] = node
+        return tokens
+
+    def _remember(self, path: list[Any], tokens: list[hf.Token]) -> None:
+        if self._leaves >= MAX_REMEMBERED:
+            self._trees.clear()
+            self._leaves = 0
+        self._leaves += 1
+        place: dict[Any, Any] = self._trees
+        for step in path[:-1]:
+            place = place.setdefault(step, {})
+        place[path[-1]] = tokens
+
+
 def _bpe(model: Mapping[str, Any]) -> Segment:
     ranks = {tuple(pair): rank for rank, pair in enumerate(model["merges"])}
 
-    def segment(word: str, dropout: float, random: Random) -> list[Piece]:
-        if dropout and len(word) > MAX_WORD:
+    def segment(word: str, drop: Drop | None) -> list[Piece]:
+        if drop and len(word) > MAX_WORD:
             parts = (word[start : start + MAX_WORD] for start in range(0, len(word), MAX_WORD))
-            return [piece for part in parts for piece in segment(part, dropout, random)]
+            return [piece for part in parts for piece in segment(part, drop)]
         symbols = list(word)
         following = list(range(1, len(word) + 1))
         preceding = list(range(-1, len(word) - 1))
@@ -99,7 +155,7 @@ def _bpe(model: Mapping[str, Any]) -> Segment:
             right = following[left]
             if symbols[left] != first or right >= len(symbols) or symbols[right] != second:
                 continue  # one of the two has been merged away since
-            if random.random() < dropout:
+            if drop and drop():
                 dropped.append(merge)
                 continue
             while dropped:
@@ -119,7 +175,7 @@ def _wordpiece(model: Mapping[str, Any]) -> Segment:
     vocabulary, prefix = model["vocab"], model["continuing_subword_prefix"]
     longest = max(map(len, vocabulary))
 
-    def segment(word: str, dropout: float, random: Random) -> list[Piece]:
+    def segment(word: str, drop: Drop | None) -> list[Piece]:
         unknown = [(model["unk_token"], word)]
         if len(word) > model["max_input_chars_per_word"]:
             return unknown
@@ -128,7 +184,7 @@ def _wordpiece(model: Mapping[str, Any]) -> Segment:
         while start < len(word):
             for end in range(min(len(word), start + longest), start, -1):
                 name = prefix * (start > 0) + word[start:end]
-                if name in vocabulary and (end - start == 1 or random.random() >= dropout):
+                if name in vocabulary and (end - start == 1 or not (drop and drop())):
                     pieces.append((name, word[start:end]))
                     start = end
                     break
@@ -145,7 +201,7 @@ def _unigram(model: Mapping[str, Any]) -> Segment:
     unk_score = min(scores.values()) - 10.0  # as in the library, and in SentencePiece
     longest = max(map(len, scores))
 
-    def segment(word: str, dropout: float, random: Random) -> list[Piece]:
+    def segment(word: str, drop: Drop | None) -> list[Piece]:
         best = [0.0]
         starts = [0]
         for end in range(1, len(word) + 1):
@@ -154,7 +210,7 @@ def _unigram(model: Mapping[str, Any]) -> Segment:
                 name = word[start:end]
                 if end - start == 1:
                     path = best[start] + scores.get(name, unk_score)
-                elif name in scores and random.random() >= dropout:
+                elif name in scores and not (drop and drop()):
                     path = best[start] + scores[name]
                 else:
                     continue

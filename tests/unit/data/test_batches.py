@@ -68,6 +68,31 @@ def test_little_is_padding(max_tokens: int, most: float) -> None:
     assert padding_share(lengths, in_order) > 0.5
 
 
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=200),
+    max_tokens=st.integers(2, 300),
+    shuffle=st.booleans(),
+)
+def test_parts_that_are_padded_apart_keep_the_budget_together(
+    lengths: list[tuple[int, int]], max_tokens: int, shuffle: bool
+) -> None:
+    batches = token_budget_batches(lengths, max_tokens, shuffle=shuffle)
+    assert sorted(row for batch in batches for row in batch.tolist()) == list(range(len(lengths)))
+    for batch in batches:
+        cost = len(batch) * sum(max(lengths[row][part] for row in batch) for part in (0, 1))
+        assert cost <= max_tokens or len(batch) == 1
+
+
+def test_pairs_that_are_alike_on_both_sides_meet() -> None:
+    """Sources and targets of captions: little is padding, where ordering by the sum alone leaves a fifth of it."""
+    sources = realistic(20_000)
+    targets = np.maximum(1, sources + np.random.default_rng(1).normal(0, 4, 20_000).astype(np.int64))
+    pairs = np.stack([sources, targets], axis=1)
+    by_sum = token_budget_batches(pairs.sum(axis=1), 4096)
+    assert padding_share(pairs, token_budget_batches(pairs, 4096)) < 0.105
+    assert padding_share(pairs, by_sum) > 0.2
+
+
 def test_without_shuffling_the_longest_come_first_with_next_to_no_padding() -> None:
     lengths = realistic(20_000)
     batches = token_budget_batches(lengths, 4096, shuffle=False)

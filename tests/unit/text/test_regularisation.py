@@ -104,6 +104,20 @@ def test_long_runs_of_bytes_are_sampled_in_linear_time() -> None:
     assert tokenizer.decode(encoding.ids) == text
 
 
+@pytest.mark.parametrize("kind", SAMPLED)
+def test_what_is_remembered_changes_nothing(kind: TokenizerKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same random numbers give the same tokens, from the hundredth look-up as from a sampler that knows nothing."""
+    backend = trained(kind)._backend
+    monkeypatch.setattr("heedful.text.regularisation.MAX_REMEMBERED", 500)
+    forgetful = SubwordSampler(backend)
+    for dropout in (0.1, 0.6):
+        for seed, text in enumerate(corpus()[:150]):
+            fresh = SubwordSampler(backend).encode(text, None, dropout, Random(seed))
+            again = [forgetful.encode(text, None, dropout, Random(seed)) for _ in range(2)]
+            assert [each.ids for each in again] == [fresh.ids] * 2
+            assert [each.offsets for each in again] == [fresh.offsets] * 2
+
+
 def test_bpe_draws_each_merge_anew_at_every_step() -> None:
     """Of one possible merge, the share of words that get it is 1 - dropout (Provilkov et al., algorithm 1)."""
     backend = hf.Tokenizer(models.BPE(vocab={"a": 0, "b": 1, "ab": 2}, merges=[("a", "b")]))

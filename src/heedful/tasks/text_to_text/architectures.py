@@ -48,6 +48,10 @@ class Architecture(ABC):
         """Positions that the model needs for texts of these lengths."""
 
     @abstractmethod
+    def padded_apart(self, source_length: int, target_length: int) -> tuple[int, ...]:
+        """Tokens of a pair in each tensor of a batch."""
+
+    @abstractmethod
     def batch(self, sources: Sequence[Encoding], targets: Sequence[Sequence[int]]) -> TextToTextBatch:
         """Pairs as tensors; each target ends with the end token."""
 
@@ -82,6 +86,10 @@ class EncoderDecoder(Architecture):
     def num_positions(self, source_length: int, target_length: int) -> int:
         """Those of the longer side."""
         return max(source_length, target_length)
+
+    def padded_apart(self, source_length: int, target_length: int) -> tuple[int, ...]:
+        """One tensor for the encoder, one for the decoder."""
+        return source_length, target_length
 
     def batch(self, sources: Sequence[Encoding], targets: Sequence[Sequence[int]]) -> TextToTextBatch:
         """Sources, and targets behind the start token."""
@@ -147,6 +155,10 @@ class DecoderOnly(Architecture):
     def num_positions(self, source_length: int, target_length: int) -> int:
         """Those of both sides."""
         return source_length + target_length
+
+    def padded_apart(self, source_length: int, target_length: int) -> tuple[int, ...]:
+        """One tensor for both."""
+        return (source_length + target_length,)
 
     def batch(self, sources: Sequence[Encoding], targets: Sequence[Sequence[int]]) -> TextToTextBatch:
         """Prompts with their answers behind them; nothing is learnt from the prompts."""

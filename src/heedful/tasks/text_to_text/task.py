@@ -219,11 +219,13 @@ class TextToText(Task[TextToTextBatch]):
         return self.objective.subword_dropout > 0
 
     def lengths(self, store: ExampleStore, *, seed: int | None = None) -> NDArray[np.int32]:
-        """Tokens of source and target together, int32 (N,)."""
-        sizes = []
+        """Tokens of source and target, int32 (N, 2), or of both together, (N, 1), where they are one sequence."""
+        sizes: list[tuple[int, ...]] = []
+        parts = self.architecture.padded_apart
         for chunk in store.chunks(STREAM_CHUNK):
             sources, targets = self.encode_sources(chunk, seed=seed), self.encode_targets(chunk, seed=seed)
-            sizes += [len(source.ids) + len(target) for (source, _), target in zip(sources, targets, strict=True)]
+            pairs = zip(sources, targets, strict=True)
+            sizes += [parts(len(source.ids), len(target)) for (source, _), target in pairs]
         return np.array(sizes, dtype=np.int32)
 
     def collate(self, examples: Sequence[Example], *, seed: int | None = None) -> TextToTextBatch:
