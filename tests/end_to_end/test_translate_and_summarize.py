@@ -264,4 +264,31 @@ def test_any_answers_go_into_a_file(call: Call, model: Path, tmp_path: Path) -> 
     answer = call("predict", model, "--output", output, text="card stolen\n\nrain\n")
     assert (answer.exit_code, answer.stdout) == (0, "")
     assert output.read_text(encoding="utf-8") == shown
-    assert [path.name for path in output.parent.iterdir()] == ["out.tsv"]
+    assert sorted(path.name for path in output.parent.iterdir()) == [".out.tsv.finished", "out.tsv"]
+
+
+def test_a_finished_translation_is_not_made_again(call: Call, translator: Path, tmp_path: Path) -> None:
+    file, output = tmp_path / "film.srt", tmp_path / "out.srt"
+    file.write_text(SUBTITLES.format("dog red blue", "cat green bird"), encoding="utf-8")
+    arguments = ("translate", translator, file, "--output", output)
+    assert call(*arguments, "--resume").exit_code == 0
+    wanted, written = output.read_bytes(), output.stat().st_mtime_ns
+    again = call(*arguments, "--resume")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert f"{output} is complete: nothing is left to do" in again.stderr
+    assert "texts in" not in again.stderr
+    settings = call(*arguments, "--resume", "--beams", "2")
+    assert settings.exit_code == 2
+    assert f"{output} was finished, and the settings changed since" in settings.stderr
+    file.write_text(file.read_text(encoding="utf-8").replace("00:00:03", "00:00:02"), encoding="utf-8")
+    document = call(*arguments, "--resume")
+    assert document.exit_code == 2
+    assert "the document changed since" in document.stderr
+    file.write_text(SUBTITLES.format("dog red blue", "cat green dog"), encoding="utf-8")
+    texts = call(*arguments, "--resume")
+    assert texts.exit_code == 2
+    assert "the document and the input changed since" in texts.stderr
+    assert "leave out --resume" in texts.stderr
+    assert (output.read_bytes(), output.stat().st_mtime_ns) == (wanted, written)
+    assert call(*arguments).exit_code == 0
+    assert "katze grün hund" in output.read_text(encoding="utf-8")

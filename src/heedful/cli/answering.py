@@ -63,15 +63,18 @@ def answer_all(task: AnyTask, work: Work) -> None:
         reader = read_examples(source, work.columns, label_kind=kind, on_bad_row=policy)
     examples: Iterable[Example] = reader if reader is not None else _examples(task, document)
     to_terminal = work.output is None and sys.stdout.isatty()
-    with ProgressBar("predicting", shown=not to_terminal) as bar, _journal(task, work) as journal:
+    fill = document if isinstance(task, Translator) and not work.as_json else None
+    with ProgressBar("predicting", shown=not to_terminal) as bar, _journal(task, work, fill) as journal:
         meter, read_ahead, told = Meter(bar), _read_ahead(task, work, to_terminal=to_terminal), _Told()
         if read_ahead == 1:
             bar.say("heedful: type a text and press Enter; Ctrl-D ends")
         if journal is not None:
+            if journal.is_finished(examples):
+                bar.say(f"heedful: {work.output} is complete: nothing is left to do")
+                return
             examples = journal.remaining(examples)
         options = {"options": work.options} if isinstance(task, TextToText) else {}
         answered = task.predict_stream(examples, look_ahead=read_ahead, tally=meter, **options)
-        fill = document if isinstance(task, Translator) and not work.as_json else None
         lines = ((example, told.line(example, answer, work, fill=fill)) for example, answer in answered)
         if journal is None:
             for part in _content((line for _, line in lines), fill):
@@ -108,12 +111,18 @@ def _content(answers: Iterable[str], document: Document | None) -> Iterator[str]
         yield from (f"{answer}\n" for answer in answers)
 
 
-def _journal(task: AnyTask, work: Work) -> Journal | nullcontext[None]:
+def _journal(task: AnyTask, work: Work, fill: Document | None) -> Journal | nullcontext[None]:
     if work.output is None:
         return nullcontext()
     settings = repr((task.card, work.options, work.as_json, work.top, work.form))
-    made_by = {"model": identity(task), "settings": hashlib.sha256(settings.encode()).hexdigest()}
+    made_by = {"model": identity(task), "settings": _digest(settings)}
+    if fill is not None:  # what stands around its segments is part of the answer
+        made_by["document"] = _digest(fill.fill(fill.segments))
     return Journal(work.output, made_by, resume=work.resume)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _into(journal: Journal, lines: Iterable[tuple[Example, str]], document: Document | None, bar: ProgressBar) -> None:

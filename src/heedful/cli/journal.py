@@ -26,7 +26,8 @@ class Journal:
     """The answers of a prediction so far, in a file beside the one that they are meant for.
 
     Its first line says what they are answers of: the model and the settings; each further line holds a text's
-    fingerprint and its answer. The file they are meant for appears when all are there, as a whole.
+    fingerprint and its answer. The file they are meant for appears when all are there, as a whole, and with it a small
+    hidden one that says what it was made of.
     """
 
     def __init__(self, output: Path, made_by: Mapping[str, str], *, resume: bool) -> None:
@@ -40,11 +41,15 @@ class Journal:
                 moment, or the place cannot be written, or holds a folder or device.
             RequestError: the answers that are there depend on something else.
         """
+        self._made_by = dict(made_by)
         if output.exists() and not output.is_file():
             # What is moved to its place as a whole would take the place of a device, too.
             raise OutputError(f"{output} is there, and is no file", remedy="Name a file, or write to standard output.")
         self.output = output
         self.path = output.with_name(f"{output.name}.partial")
+        self._seal = output.with_name(f".{output.name}.finished")
+        self._sealed: Mapping[str, Any] | None = None
+        """What the output was made of, if it was finished before and is to be gone on with."""
         self.count = 0
         """Answers that it holds."""
         with writing(self.path):
@@ -52,7 +57,7 @@ class Journal:
             self._file = io.FileIO(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
         try:
             self._claim()
-            self._continue(dict(made_by), resume=resume)
+            self._continue(resume=resume)
         except BaseException:
             self._file.close()
             raise
@@ -66,7 +71,7 @@ class Journal:
                 f"another prediction is writing {self.output} now", remedy="Wait for it, or name another file."
             ) from error
 
-    def _continue(self, made_by: dict[str, str], *, resume: bool) -> None:
+    def _continue(self, *, resume: bool) -> None:
         """Find the end of what is whole; a line that an interruption tore off is cut away."""
         begun, end = None, 0
         for number, (record, place) in enumerate(_whole_lines(self.path)):
@@ -76,16 +81,33 @@ class Journal:
                 f"{self.path} has {self.count:,} answers of a prediction that was interrupted",
                 remedy="Go on with --resume, or delete it to begin anew.",
             )
-        if self.count and begun != made_by:
-            changed = [name for name in made_by if (begun or {}).get(name) != made_by[name]]
+        if self.count and (changed := _changed(begun or {}, self._made_by)):
             raise RequestError(
-                f"{self.path} cannot be gone on with: the {' and the '.join(changed)} changed since",
+                f"{self.path} cannot be gone on with: {changed} changed since",
                 remedy="Take what it was begun with, or delete it to begin anew.",
             )
         self._file.seek(end if self.count else 0)
         self._file.truncate()
-        if not self.count:
-            self._write(made_by)
+        if resume and not begun and self.output.exists():
+            self._sealed = next((record for record, _ in _whole_lines(self._seal)), None)
+        if not self.count and self._sealed is None:
+            self._write(self._made_by)
+
+    def is_finished(self, examples: Iterable[Example]) -> bool:
+        """Whether the output was finished before, and nothing is left to do; examples are read only if it was.
+
+        Raises:
+            RequestError: it was, and the examples, what answers depend on or the output itself changed since.
+        """
+        if self._sealed is None:
+            return False
+        texts = _digest(fingerprint(example) for example in examples)
+        if changed := _changed(self._sealed, self._made_by | {"input": texts, "output": _file_digest(self.output)}):
+            raise RequestError(
+                f"{self.output} was finished, and {changed} changed since",
+                remedy="Name another file, or leave out --resume to make this one anew.",
+            )
+        return True
 
     def remaining(self, examples: Iterable[Example]) -> Iterator[Example]:
         """The examples that have no answer yet.
@@ -128,11 +150,12 @@ class Journal:
 
     def finish(self, content: Iterable[str]) -> None:
         """Write the file that the answers are meant for, as a whole, and remove this one."""
-        with (
-            replace_files(self.output.parent) as staging,
-            (staging / self.output.name).open("w", encoding="utf-8", newline="") as file,
-        ):
-            file.writelines(content)
+        with replace_files(self.output.parent) as staging:
+            with (staging / self.output.name).open("w", encoding="utf-8", newline="") as file:
+                file.writelines(content)
+            texts = _digest(str(record["text"]) for record in self._records())
+            seal = self._made_by | {"input": texts, "output": _file_digest(staging / self.output.name)}
+            (staging / self._seal.name).write_text(f"{json.dumps(seal)}\n", encoding="ascii")
         with writing(self.path):
             self.path.unlink()
 
@@ -140,6 +163,9 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._sealed is not None:  # it was opened to keep others away, and is empty
+            with writing(self.path):
+                self.path.unlink()
         self._file.close()
 
     def _write(self, record: Mapping[str, str]) -> None:
@@ -156,11 +182,31 @@ def fingerprint(example: Example) -> str:
     return hashlib.sha256(json.dumps([example.text, example.pair]).encode()).hexdigest()[:32]
 
 
+def _changed(before: Mapping[str, Any], now: Mapping[str, str]) -> str:
+    """What is not as it was, for people; nothing if all is."""
+    return " and ".join(f"the {name}" for name in now if before.get(name) != now[name])
+
+
+def _digest(texts: Iterable[str]) -> str:
+    """Of the fingerprints of all texts."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode())
+    return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _whole_lines(path: Path) -> Iterator[tuple[Mapping[str, Any], int]]:
     """The records up to the first line that is torn, and where each ends.
 
     After a power cut there may be anything behind what was synchronised: nothing behind a torn line is believed.
     """
+    if not path.exists():
+        return
     end = 0
     with path.open("rb") as file:
         for line in file:

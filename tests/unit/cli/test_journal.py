@@ -35,6 +35,8 @@ def predict(
 ) -> None:
     """What a verb does; it stops after some answers."""
     with Journal(output, MADE_BY, resume=resume) as journal:
+        if journal.is_finished(examples()):
+            return
         for number, example in enumerate(journal.remaining(examples())):
             if number == stop_after:
                 return
@@ -65,7 +67,7 @@ def test_the_file_appears_when_all_answers_are_there(output: Path, partial: Path
     predict(output, resume=True, asked=asked)
     assert asked == TEXTS[3:]
     assert output.read_text(encoding="utf-8") == WANTED
-    assert [path.name for path in output.parent.iterdir()] == ["answers.txt"]
+    assert sorted(path.name for path in output.parent.iterdir()) == [".answers.txt.finished", "answers.txt"]
 
 
 def test_what_is_done_is_not_lost_by_beginning_anew(output: Path, partial: Path) -> None:
@@ -87,6 +89,62 @@ def test_an_older_file_stays_until_the_new_one_is_whole(output: Path) -> None:
     predict(output, stop_after=5)
     assert output.read_text(encoding="utf-8") == "older"
     predict(output, resume=True)
+    assert output.read_text(encoding="utf-8") == WANTED
+
+
+def test_what_is_finished_is_not_done_again(output: Path) -> None:
+    predict(output)
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in output.parent.iterdir()}
+    asked: list[str] = []
+    predict(output, resume=True, asked=asked)
+    assert asked == []
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in output.parent.iterdir()} == before
+    predict(output, asked=asked)
+    assert asked == TEXTS
+
+
+def test_what_is_finished_is_gone_on_with_only_as_it_was(output: Path) -> None:
+    predict(output)
+    names = sorted(path.name for path in output.parent.iterdir())
+    for made_by, texts, fault in [
+        ({"model": "m2", "settings": "s1"}, TEXTS, "the model changed since"),
+        ({"model": "m2", "settings": "s2"}, TEXTS, "the model and the settings changed since"),
+        (MADE_BY, [*TEXTS, "one more"], "the input changed since"),
+        (MADE_BY, TEXTS[:-1], "the input changed since"),
+        (MADE_BY, TEXTS[::-1], "the input changed since"),
+    ]:
+        with (
+            Journal(output, made_by, resume=True) as journal,
+            pytest.raises(RequestError, match=f"answers.txt was finished, and {fault}"),
+        ):
+            journal.is_finished(examples(texts))
+        assert output.read_text(encoding="utf-8") == WANTED
+        assert sorted(path.name for path in output.parent.iterdir()) == names
+
+
+def test_what_somebody_wrote_into_a_finished_file_is_kept(output: Path) -> None:
+    predict(output)
+    output.write_text("mended by hand", encoding="utf-8")
+    with pytest.raises(RequestError, match="the output changed since"):
+        predict(output, resume=True)
+    assert output.read_text(encoding="utf-8") == "mended by hand"
+
+
+def test_what_is_begun_anew_is_what_goes_on(output: Path) -> None:
+    """The older file is finished, and of no account: somebody wanted it made anew."""
+    predict(output)
+    predict(output, stop_after=0)
+    asked: list[str] = []
+    predict(output, resume=True, asked=asked)
+    assert asked == TEXTS
+
+
+def test_a_finished_file_that_is_gone_is_made_anew(output: Path) -> None:
+    predict(output)
+    output.unlink()
+    asked: list[str] = []
+    predict(output, resume=True, asked=asked)
+    assert asked == TEXTS
     assert output.read_text(encoding="utf-8") == WANTED
 
 
