@@ -13,6 +13,7 @@ from heedful.errors import RequestError
 from heedful.tasks import Translator
 from heedful.tasks.base import Tally
 from heedful.tasks.text_to_text import AnswerOptions, Glossary, TranslationMemory, writing
+from heedful.tasks.text_to_text.search import search_settings
 
 MEMORY = TranslationMemory({"The red dog.": "Der rote Hund."}, {"the red dog.": "Der rote Hund."})
 
@@ -177,6 +178,18 @@ def test_settings_are_checked_wherever_they_change(translator: Translator) -> No
         translator.write(examples, num_beans=3)
     with pytest.raises(RequestError, match="min_new_tokens 12 exceeds max_new_tokens 4"):
         translator.write(examples, min_new_tokens=12, max_new_tokens=4)
+
+
+@pytest.mark.parametrize("job", ["translation", "summarization"])
+def test_a_shortest_length_is_reached_with_words(ignorant: Callable[..., Any], job: str) -> None:
+    """The start token and padding are tokens as well, and say nothing."""
+    task = ignorant(job, max_target_length=200)
+    changes = {"num_beams": 1, "do_sample": True, "temperature": 100.0, "min_new_tokens": 200}
+    passage = writing.Passage(Example("The red dog.", None, (), 1))
+    (drafted,) = writing.draft(task, [passage], search_settings(task, **changes))
+    written = set(drafted.hypotheses[0].tokens)
+    assert len(written) > 100
+    assert not written & {task.target_tokenizer.special.bos, task.target_tokenizer.special.pad}
 
 
 @pytest.mark.parametrize("forced", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import TypeVar
 
 from heedful.checkpoint import Located
@@ -116,7 +117,13 @@ def _from_nothing(
         raise RecipeError("the model has no decoder or no output, and cannot write")
     _check_vocabularies(spec, reader, writer)
     special = writer.special
-    generation = PAPER_SEARCH.model_copy(update={"eos_token_id": (special.eos,), "decoder_start_token_id": special.bos})
+    generation = PAPER_SEARCH.model_copy(
+        update={
+            "eos_token_id": (special.eos,),
+            "decoder_start_token_id": special.bos,
+            "suppress_tokens": _wordless(writer),
+        }
+    )
     card = TextToTextCard(
         job=kind.job,
         max_length=settings.max_length,
@@ -126,6 +133,12 @@ def _from_nothing(
     )
     model: Transformer = build(spec, seed=seed)
     return kind(model, reader, card, target_tokenizer=writer)
+
+
+def _wordless(writer: Tokenizer) -> tuple[int, ...]:
+    """Tokens that no target holds: written, they would stretch a text to a shortest length without a word."""
+    special = {*astuple(writer.special), *map(writer.target_start, writer.languages)}
+    return tuple(sorted(special - {None, writer.special.eos, writer.special.unk}))
 
 
 def _check_vocabularies(spec: TransformerSpec, reader: Tokenizer, writer: Tokenizer) -> None:
