@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from heedful.errors import RequestError
+from heedful.generation.control_groups import memory_left
 from heedful.generation.settings import GenerationSettings
 from heedful.generation.slots import FIRST_BLOCKS
 from heedful.model import Transformer
@@ -64,11 +65,16 @@ def estimate_memory(
 
 
 def available_memory(device: torch.device) -> int | None:
-    """Bytes that are free where the model is; None where the system does not tell."""
+    """Bytes that are free where the model is, and for a container if it is in one; None where nobody tells."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     if device.type != "cpu":
         return None
+    sizes = (_available_memory_of_the_machine(), memory_left())
+    return min((size for size in sizes if size is not None), default=None)
+
+
+def _available_memory_of_the_machine() -> int | None:
     if _MEMINFO.is_file():
         for line in _MEMINFO.read_text().splitlines():
             if line.startswith("MemAvailable:"):

@@ -94,3 +94,10 @@ def test_the_system_tells_what_is_free() -> None:
     assert free is not None
     assert 10**7 < free < 10**14
     assert available_memory(torch.device("meta")) is None
+
+
+def test_a_container_has_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heedful.generation.memory.memory_left", lambda: 12_345)
+    assert available_memory(torch.device("cpu")) == 12_345
+    monkeypatch.setattr("heedful.generation.memory.memory_left", lambda: 2**60)
+    assert available_memory(torch.device("cpu")) != 2**60
