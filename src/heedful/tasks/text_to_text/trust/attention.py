@@ -6,10 +6,10 @@ B answers, T tokens of an answer, R tokens of what is read, H heads, K head widt
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from torch import Tensor
 
 from heedful.data import token_budget_batches
 from heedful.model import Transformer
-from heedful.nn import AttentionKernel, Copies, CrossAttention, Layer, SelfAttention
+from heedful.nn import Copies, CrossAttention, Layer, SelfAttention
+from heedful.nn.watching import Look, watching
 
 MAX_CELLS = 2048
 """Tokens and padding, of both sides, that are read at a time."""
@@ -125,9 +126,6 @@ def _log_probabilities(model: Transformer, tokens: Tensor, rows: Sequence[Tensor
 def watched_attention(model: Transformer, layers: Collection[int] | None = None) -> Iterator[list[Tensor]]:
     """Collect, from outside, the weights with which a decoder looks at what it reads.
 
-    The kernel that does the work is run once more with the identity for values: what it mixes then are the weights
-    themselves, whatever kernel it is. What the model computes stays the same, bit for bit.
-
     Args:
         layers: as of :func:`read_answers`.
 
@@ -137,16 +135,11 @@ def watched_attention(model: Transformer, layers: Collection[int] | None = None)
     weights: list[Tensor] = []
     runs = count()
 
-    def watch(kernel: AttentionKernel, inputs: tuple[Any, ...]) -> None:
-        query, keys, _, mask = inputs
+    def see(look: Look) -> None:
         if layers is None or next(runs) in layers:
-            columns = keys.shape[2]
-            identity = torch.eye(columns, dtype=keys.dtype, device=keys.device)
-            weights.append(kernel.forward(query, keys, identity.expand(*keys.shape[:2], columns, columns), mask))
+            weights.append(look.weights())
 
-    with ExitStack() as stack:
-        for kernel in {attention.kernel for attention in _attentions(model)}:
-            stack.callback(kernel.register_forward_pre_hook(watch).remove)
+    with watching(_attentions(model), see):
         yield weights
 
 

@@ -1,4 +1,4 @@
-"""What tests of tasks share."""
+"""What unit tests share."""
 
 from __future__ import annotations
 
