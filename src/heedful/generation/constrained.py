@@ -32,7 +32,10 @@ class ConstrainedSearch(BeamSearch):
         """Raises RequestError if tokens are to be drawn, or there is one beam only."""
         super().__init__(settings)
         if settings.do_sample:
-            raise RequestError("phrases that must appear are searched for, and do_sample draws instead")
+            raise RequestError(
+                "phrases that must appear are searched for, and do_sample draws instead",
+                remedy="Leave out do_sample, or the constraints.",
+            )
         if settings.num_beams == 1:
             raise RequestError("phrases that must appear need 2 beams at least, num_beams is 1")
         kept = possible(constraints, settings)
