@@ -18,7 +18,7 @@ class CopySource(NamedTuple):
     ids: Tensor
     """(B, S) int64, in the vocabulary that is written."""
     first: Tensor
-    """(B, S) int64, where the same token stands first among the real ones of its text."""
+    """(B, S) int64, where the same token stands first among the real ones of its text; 0 if it is none of them."""
     mask: Tensor
     """(B, S) boolean, True at real tokens."""
 
@@ -63,8 +63,7 @@ class Pointer(nn.Module):
             mask: (B, S) boolean, True at real tokens; all are unless given.
         """
         mask = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask
-        same = (ids[:, :, None] == ids[:, None, :]) & mask[:, None, :]
-        return CopySource(self.key(memory), ids, same.to(torch.uint8).argmax(-1), mask)
+        return CopySource(self.key(memory), ids, _first_places(ids, mask), mask)
 
     def forward(self, hidden: Tensor, source: CopySource) -> Copies:
         """Hidden states (B, T, D) of the decoder and their sources -> what they may copy."""
@@ -74,6 +73,17 @@ class Pointer(nn.Module):
         weights = scores.softmax(-1).masked_fill(~source.mask[:, None, :], 0.0)
         gathered = torch.zeros_like(weights).scatter_add(-1, source.first[:, None, :].expand_as(weights), weights)
         return Copies(gathered, self.gate(hidden).to(weights.dtype), source.ids[:, None, :].expand_as(weights))
+
+
+def _first_places(ids: Tensor, mask: Tensor) -> Tensor:
+    """``CopySource.first`` of ids and mask, in O(S log S): sorted, the same tokens stand in a row, real ones ahead."""
+    sorted_ids, order = torch.sort(2 * ids + ~mask, stable=True)
+    sorted_ids = sorted_ids >> 1
+    places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+    begins = F.pad(sorted_ids[:, 1:] != sorted_ids[:, :-1], (1, 0))
+    rows = places.where(begins, 0).cummax(-1).values
+    first = order.where(mask.gather(-1, order), 0).gather(-1, rows)
+    return torch.empty_like(ids).scatter_(-1, order, first)
 
 
 def mixture(logits: Tensor, copies: Copies) -> Tensor:

@@ -79,6 +79,18 @@ def test_padding_and_batching_change_nothing(rows: list[list[int]]) -> None:
             assert float((alone - together[own]).abs().max()) <= EXACT
 
 
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    rows=st.lists(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=9, max_size=9), min_size=1, max_size=4)
+)
+def test_a_token_is_found_where_it_stands_first(rows: list[list[tuple[int, bool]]]) -> None:
+    """As comparing every token with every other one finds it, whatever is padding."""
+    ids, mask = (torch.tensor(rows)[:, :, part] for part in (0, 1))
+    same = (ids[:, :, None] == ids[:, None, :]) & mask.bool()[:, None, :]
+    source = pointer().read(ids, torch.zeros(*ids.shape, D, dtype=torch.float64), mask.bool())
+    assert torch.equal(source.first, same.to(torch.uint8).argmax(-1))
+
+
 def test_gradients_are_right() -> None:
     """A token that stands twice, padding, and one that both ways can write."""
     part = pointer()
