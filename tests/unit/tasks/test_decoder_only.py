@@ -238,6 +238,20 @@ def test_prompts_without_one_place_for_the_text_are_refused(prompt: Any, message
         train(recipe(tmp_path, tmp_path, ROWS, prompt=prompt))
 
 
+def test_a_template_is_rendered_for_each_text_and_not_for_each_answer(
+    gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, rendered = translator(gpt2_folder, "chat"), []
+    render = task.tokenizer.render_chat
+    monkeypatch.setattr(
+        task.tokenizer, "render_chat", lambda messages, **rest: rendered.append(messages) or render(messages, **rest)
+    )
+    examples = pairs(*TEXTS)
+    answers = task.write(examples, examined=True, max_new_tokens=4)
+    assert len(answers) == len(TEXTS)
+    assert len(rendered) == 2, "once to encode all texts, once for where they begin"
+
+
 def test_a_conversation_needs_a_chat_template(folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     task = heedful.load(folder, task="summarization")
     if "gpt2" in request.node.name:

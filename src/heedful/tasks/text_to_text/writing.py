@@ -33,13 +33,15 @@ class Draft:
     example: Example
     encoding: Encoding
     cut_tokens: int
+    text_start: int
+    """The character of what was read that the text begins at."""
     request: Request[int]
     hypotheses: Sequence[Hypothesis]
 
     def case(self, author: Author, tokens: Sequence[int]) -> Case:
         """Tokens, these or others, as an answer to the text."""
         finished = Finished(self.request.source, self.request.prompt, tuple(tokens))
-        spans = source_spans(self.encoding, author.architecture.text_start)
+        spans = source_spans(self.encoding, self.text_start)
         return Case.of(finished, self.example.text, spans, author.target_tokenizer)
 
 
@@ -73,9 +75,10 @@ def draft(
     """Write all passages; none is blank."""
     sources = author.encode_sources([passage.example for passage in passages])
     lengths = [len(source.ids) for source, _ in sources]
+    architecture = author.architecture
     requests = [
         replace(
-            author.architecture.request(number, source, settings),
+            architecture.request(number, source, settings),
             constraints=passage.constraints,
             beginnings=passage.beginnings,
         )
@@ -89,8 +92,9 @@ def draft(
         written[number] = hypotheses
         if tally is not None:
             tally.add(texts=1, tokens=lengths[number], cells=lengths[number])
+    begin = architecture.text_start  # once: a template is rendered for it
     return [
-        Draft(passage.example, source, cut, request, written[number])
+        Draft(passage.example, source, cut, begin, request, written[number])
         for number, (passage, (source, cut), request) in enumerate(zip(passages, sources, requests, strict=True))
     ]
 
