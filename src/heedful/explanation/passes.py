@@ -56,12 +56,7 @@ def pass_of(task: Task[Any], text: str | tuple[str, str], answer: str | Sequence
         UnsupportedError: the task is of no Transformer, or a classifier is given an answer.
         InputTooLongError: the text is longer than the classifier reads at once.
     """
-    if not isinstance(getattr(task, "model", None), Transformer):
-        raise UnsupportedError(
-            f"{task.source if isinstance(task, Task) else repr(task):.80} is no Transformer of this toolkit with a "
-            "tokenizer: nothing is known of what is inside",
-            remedy="Give a task that heedful.load returns, or explain it from outside, by leaving words out.",
-        )
+    transformer_of(task)
     if isinstance(task, TextToText):
         if isinstance(text, tuple):
             raise UnsupportedError("a pair of texts was given; the task reads single texts")
@@ -72,16 +67,38 @@ def pass_of(task: Task[Any], text: str | tuple[str, str], answer: str | Sequence
     return _classifier_pass(task, text)
 
 
+def transformer_of(task: Task[Any]) -> Transformer:
+    """The Transformer of a task.
+
+    Raises:
+        UnsupportedError: it is of a module whose insides are not known.
+    """
+    model = getattr(task, "model", None)
+    if isinstance(task, Task) and isinstance(model, Transformer):
+        return model
+    raise UnsupportedError(
+        f"{getattr(task, 'source', None) or type(task).__name__} is no task with a Transformer of this toolkit, and "
+        "what is inside is not known",
+        remedy="Give what heedful.load returns, or explain a module of your own from outside, by leaving words out.",
+    )
+
+
 @contextmanager
-def quiet(network: nn.Module) -> Iterator[None]:
-    """Inside, nothing is dropped out and nothing is differentiated."""
+def answering(network: nn.Module) -> Iterator[None]:
+    """Inside, a network answers as it would after training."""
     was_training = network.training
     network.eval()
     try:
-        with torch.inference_mode():
-            yield
+        yield
     finally:
         network.train(was_training)
+
+
+@contextmanager
+def quiet(network: nn.Module) -> Iterator[None]:
+    """Inside, a network answers as it would after training, and nothing is differentiated."""
+    with answering(network), torch.inference_mode():
+        yield
 
 
 def case_of(task: TextToText, text: str, answer: str | Sequence[int] | None = None) -> Case:

@@ -15,7 +15,7 @@ from heedful.data import Example
 from heedful.errors import InputTooLongError, RequestError, UnsupportedError
 from heedful.explanation.alti import MAX_NUMBERS, alti, mix, recorded, source_share
 from heedful.model import Transformer, UniformSpec, build
-from heedful.nn import Layer
+from heedful.nn import Layer, UnitOffsetRMSNorm
 from heedful.tasks import TextClassifier
 from heedful.tasks.text_to_text.trust import Finished
 
@@ -58,11 +58,7 @@ def linear(norm: nn.Module, at: Tensor, vector: Tensor) -> Tensor:
     assert isinstance(norm, nn.LayerNorm | nn.RMSNorm)
     spread = (at - at.mean() * centred).pow(2).mean()
     epsilon = torch.finfo(at.dtype).eps if norm.eps is None else norm.eps
-    # What a norm does to its own state says what its weight is, whatever it is stored as.
-    weight = norm(torch.eye(1, len(at), dtype=at.dtype) * 0 + at)[0] - (
-        norm.bias if centred and norm.bias is not None else 0
-    )
-    weight = weight / ((at - at.mean() * centred) / (spread + epsilon).sqrt())
+    weight = norm.weight + isinstance(norm, UnitOffsetRMSNorm)
     return weight * (vector - vector.mean() * centred) / (spread + epsilon).sqrt()
 
 
@@ -102,7 +98,7 @@ def _length(answer: Finished) -> int:
 def blocks(layer: Layer, seen: dict[str, Any], memory: Tensor | None) -> list[tuple[Any, Any]]:
     """Shares of each attention block of a layer."""
     x = seen["in"][0]
-    slots = [(layer.self_attention, layer.self_attention_residual, None)]
+    slots: list[tuple[Any, Any, Tensor | None]] = [(layer.self_attention, layer.self_attention_residual, None)]
     if memory is not None:
         slots.append((layer.cross_attention, layer.cross_attention_residual, memory))
     found = []
@@ -132,7 +128,7 @@ def blocks(layer: Layer, seen: dict[str, Any], memory: Tensor | None) -> list[tu
             biases = biases + residual.norm_after(output) - inner.sum(1)
             vectors = torch.cat([vectors, inner], 1)
             widths.append(inner.shape[1])
-        norm = nn.Identity() if layer.parallel else group[0][1].norm_sum  # type: ignore[union-attr]
+        norm = nn.Identity() if layer.parallel else group[0][1].norm_sum
         y = norm(total)
         if group[0][2] is not None:
             vectors = torch.cat([torch.zeros(len(x), len(x), x.shape[-1], dtype=x.dtype), vectors], 1)
@@ -192,7 +188,8 @@ def test_a_decoder_that_never_looks_at_the_source_has_none_of_it() -> None:
     model, answer = made("encoder_decoder"), ANSWERS["encoder_decoder"]
     assert model.decoder is not None and min(source_share(model, answer)) > 0.1
     for layer in model.decoder.layers:
-        layer.cross_attention.output.weight.data.zero_()  # type: ignore[union-attr]
+        assert isinstance(layer, Layer) and layer.cross_attention is not None
+        layer.cross_attention.output.weight.data.zero_()
     assert source_share(model, answer).tolist() == [0] * 4
 
 
@@ -274,7 +271,8 @@ def cancelling(*, nearest: float = 0.5) -> Transformer:
     model.token_embedding.weight.data = torch.tensor([[1.0, 0], [-nearest, 0]], dtype=torch.float64)
     assert model.encoder is not None
     (layer,) = model.encoder.layers
-    for name, parameter in layer.self_attention.named_parameters():  # type: ignore[union-attr]
+    assert isinstance(layer, Layer) and layer.self_attention is not None
+    for name, parameter in layer.self_attention.named_parameters():
         parameter.data.zero_()
         if name in ("value.weight", "output.weight"):
             parameter.data.copy_(torch.eye(2) * 10)
