@@ -33,7 +33,7 @@ FLOORS = (
     {"nn"},
     {"progress"},
     {"files"},
-    {"settings", "hub"},
+    {"settings", "hub", "scripts"},
     {"errors"},
 )
 """From the top to the bottom; those on one floor do not know each other."""

@@ -11,7 +11,8 @@ from importlib.metadata import version
 import numpy as np
 
 from heedful.metrics.metric import Floats, Metric
-from heedful.metrics.text import UNSPACED, Script, TextStatistics, choose, require_pairs
+from heedful.metrics.text import Script, TextStatistics, choose, require_pairs
+from heedful.scripts import UNSPACED
 
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 """In the order of the columns of the tally."""

@@ -10,16 +10,12 @@ from typing import Generic, Self, TypeVar
 
 from heedful.errors import DataError, RequestError
 from heedful.metrics.metric import Floats, readable
+from heedful.scripts import HAN, KANA, SOUTHEAST_ASIAN
 from heedful.settings import nearest
 
 TallyT = TypeVar("TallyT")
 
-_HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_OTHERS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"
-"""Thai and Lao, Burmese, Khmer, and Japanese kana."""
-UNSPACED = re.compile(f"[{_HAN}{_OTHERS}]")
-"""A character of a script that puts no spaces between words."""
-_KINDS = [re.compile(kind) for kind in (f"[{_HAN}]", f"[{_OTHERS}]", "[A-Za-z]", r"[^\W\d_]")]
+_KINDS = [re.compile(kind) for kind in (f"[{HAN}]", f"[{KANA}{SOUTHEAST_ASIAN}]", "[A-Za-z]", r"[^\W\d_]")]
 
 
 @dataclass(frozen=True, slots=True)

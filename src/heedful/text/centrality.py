@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from heedful.metrics.text import UNSPACED
+from heedful.scripts import UNSPACED
 
 _WORD = re.compile(rf"{UNSPACED.pattern}|\w+")
 _DAMPING = 0.85

@@ -11,13 +11,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from heedful.scripts import CJK
+
 Span = tuple[int, int]
 """Where a piece begins and ends, in characters of the whole text."""
 CountTokens = Callable[[str], int]
 """How many tokens a text has, those counted too that come from no text."""
 
-CJK = re.compile(r"[\u2e80-\u312f\u31a0-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff9f\U00020000-\U0003ffff]")
-"""Characters of Chinese and Japanese, their punctuation too: they are written without blanks. Korean is not."""
 _CLAUSES = re.compile(r"(?<=[,;:–—])\s+|(?<=[，、；：。！？])\s*")
 """Where a sentence may be taken apart; the strongest places first."""
 _WORDS = re.compile(rf"\s+|(?<={CJK.pattern})|(?={CJK.pattern})")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from heedful.text.pieces import CJK, Span, SplitText
+from heedful.scripts import CJK
+from heedful.text.pieces import Span, SplitText
 from heedful.text.sentence_rules import SentenceRules, rules_of
 
 _LINE_BREAKS = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")

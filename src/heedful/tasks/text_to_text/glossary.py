@@ -12,7 +12,7 @@ from heedful.data import DataFile, Format, Source, read_rows
 from heedful.data.files import Lines, opened
 from heedful.errors import CheckpointError, DataError
 from heedful.files import read_json
-from heedful.metrics.text import UNSPACED
+from heedful.scripts import UNSPACED
 
 MAX_ENTRIES = 100_000
 MAX_CHARACTERS = 200

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from heedful.generation import Phrases
 from heedful.generation.constraints import TEXT_START
 from heedful.generation.settings import TokenIds
-from heedful.metrics.text import UNSPACED
+from heedful.scripts import UNSPACED
 from heedful.text import Tokenizer
 
 _AFTER_A_WORD = "a "

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from heedful.metrics.text import UNSPACED
+from heedful.scripts import LETTERS
 from heedful.text import Encoding, Tokenizer
 from heedful.text.pieces import Span
 
@@ -15,8 +15,7 @@ Spans = tuple[Span | None, ...]
 TokenWords = tuple[tuple[int, ...], ...]
 """The words that each token speaks for, by number."""
 
-_LETTERS = UNSPACED.pattern[1:-1]
-_WORD = re.compile(rf"[{_LETTERS}]|[^\s{_LETTERS}]+")
+_WORD = re.compile(rf"[{LETTERS}]|[^\s{LETTERS}]+")
 
 
 def word_spans(text: str) -> list[Span]:
