@@ -241,13 +241,15 @@ def test_prompts_without_one_place_for_the_text_are_refused(prompt: Any, message
 def test_a_template_is_rendered_for_each_text_and_not_for_each_answer(
     gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task, rendered = translator(gpt2_folder, "chat"), []
-    render = task.tokenizer.render_chat
-    monkeypatch.setattr(
-        task.tokenizer, "render_chat", lambda messages, **rest: rendered.append(messages) or render(messages, **rest)
-    )
-    examples = pairs(*TEXTS)
-    answers = task.write(examples, examined=True, max_new_tokens=4)
+    task = translator(gpt2_folder, "chat")
+    rendered, render = [], task.tokenizer.render_chat
+
+    def watched(messages: Any) -> str:
+        rendered.append(messages)
+        return render(messages)
+
+    monkeypatch.setattr(task.tokenizer, "render_chat", watched)
+    answers = task.write(pairs(*TEXTS), examined=True, max_new_tokens=4)
     assert len(answers) == len(TEXTS)
     assert len(rendered) == 2, "once to encode all texts, once for where they begin"
 
