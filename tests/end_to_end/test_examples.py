@@ -77,9 +77,9 @@ def test_the_hybrid_comes_back_and_answers_the_same(hybrid: Run, call: Callable[
 def test_the_hybrid_can_be_explained(hybrid: Run) -> None:
     text = "i was charged twice this month"
     explanation = heedful.explain(hybrid.task, text)
-    assert explanation.words == tuple(text.split())
+    assert [word.text for word in explanation.words] == text.split()
     assert explanation.label == hybrid.task.predict([text])[0].label
-    assert max(explanation.scores) > 0
+    assert max(word.score for word in explanation.words) > 0
 
 
 def test_the_hybrid_answers_at_the_command_line(hybrid: Run, call: Call) -> None:

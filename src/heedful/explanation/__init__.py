@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from heedful.explanation.explain import METHODS, explain
-from heedful.explanation.result import Explanation
+from heedful.explanation.explaining import explain
+from heedful.explanation.labels import METHODS
+from heedful.explanation.result import Explanation, WrittenExplanation
 
-__all__ = ["METHODS", "Explanation", "explain"]
+__all__ = ["METHODS", "Explanation", "WrittenExplanation", "explain"]

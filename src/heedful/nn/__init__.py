@@ -7,7 +7,7 @@ F inner width and V vocabulary. Masks are boolean and True at real tokens.
 from heedful.nn.attention import AttentionKernel, CrossAttention, SelfAttention, SoftCappedKernel
 from heedful.nn.cache import KeyValueCache, LayerCache
 from heedful.nn.disentangled import DisentangledAttention
-from heedful.nn.embeddings import Embeddings, LanguageModelHead, OutputTransform
+from heedful.nn.embeddings import Embeddings, LanguageModelHead, OutputTransform, SoftCap
 from heedful.nn.feedforward import ACTIVATIONS, FeedForward
 from heedful.nn.layer import Layer, Residual
 from heedful.nn.lora import LoraLinear, lora_layers
@@ -63,6 +63,7 @@ __all__ = [
     "Rotation",
     "SelfAttention",
     "SinusoidalPositions",
+    "SoftCap",
     "SoftCappedKernel",
     "Stack",
     "UnitOffsetRMSNorm",

@@ -67,6 +67,19 @@ class OutputTransform(nn.Module):
         return output
 
 
+class SoftCap(nn.Module):
+    """c · tanh(x / c), which keeps logits within (-c, c) (Gemma Team 2024, §2.2)."""
+
+    def __init__(self, limit: float) -> None:
+        """``limit`` is c."""
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(...) -> (...)."""
+        return self.limit * torch.tanh(x / self.limit)
+
+
 class LanguageModelHead(nn.Module):
     """Logits over the vocabulary; tied to the token table (Press and Wolf 2017), it has no own weight."""
 
@@ -85,12 +98,12 @@ class LanguageModelHead(nn.Module):
         Args:
             width: of the token vectors, E, which is D unless there is a transform.
             scale: multiplies the hidden states (Raffel et al. 2020; T5 1.0).
-            soft_cap: c, keeps logits within (-c, c) by c · tanh(logit / c) (Gemma Team 2024, §2.2).
+            soft_cap: logits are kept within so much of 0, see :class:`SoftCap`.
         """
         super().__init__()
         self.transform = nn.Identity() if transform is None else transform
         self.scale = scale
-        self.soft_cap = soft_cap
+        self.soft_cap = nn.Identity() if soft_cap is None else SoftCap(soft_cap)
         self.weight = None if tied else nn.Parameter(torch.zeros(vocabulary_size, width))
         self.bias = nn.Parameter(torch.zeros(vocabulary_size)) if bias else None
 
@@ -99,5 +112,5 @@ class LanguageModelHead(nn.Module):
         hidden = self.transform(hidden)
         if self.scale != 1.0:
             hidden = hidden * self.scale
-        logits = F.linear(hidden, token_table if self.weight is None else self.weight, self.bias)
-        return logits if self.soft_cap is None else self.soft_cap * torch.tanh(logits / self.soft_cap)
+        logits: Tensor = self.soft_cap(F.linear(hidden, token_table if self.weight is None else self.weight, self.bias))
+        return logits

@@ -110,6 +110,9 @@ class ClassifierCard(Settings):
     threshold: float = Field(0.5, gt=0, lt=1, description="with several labels, the score a label is given at")
     abstain_below: float | None = Field(None, gt=0, le=1)
     out_of_scope: str | None = None
+    faithfulness: dict[str, dict[str, float]] = Field(
+        default_factory=dict, description="how far explanations can be trusted: method -> metric -> value"
+    )
     results: dict[str, dict[str, str]] = Field(
         default_factory=dict,
         description="figures of the model card: data set -> metric -> value with interval",
