@@ -42,14 +42,19 @@ MAX_COLUMNS = 40
 class Lettering:
     """How to write labels.
 
-    ``families`` are tried for each character; ``widest`` is the width of the widest of ``texts`` in em;
-    ``replaced`` says whether numbers stand in for some labels.
+    ``families`` are tried for each character; ``widths`` are those of ``texts`` in em; ``replaced`` says whether
+    numbers stand in for some labels.
     """
 
     families: list[str]
     texts: list[str]
-    widest: float
+    widths: list[float]
     replaced: bool
+
+    @property
+    def widest(self) -> float:
+        """The width of the widest of ``texts`` in em."""
+        return max(self.widths)
 
 
 def letter(labels: Mapping[int, str], *, by_reader: bool) -> Lettering:
@@ -69,7 +74,7 @@ def letter(labels: Mapping[int, str], *, by_reader: bool) -> Lettering:
     measurable = str.maketrans(dict.fromkeys(missing, "—"))
     font, measure = FontProperties(family=families, size=100), TextToPath().get_text_width_height_descent
     widths = [measure(text.translate(measurable), font, ismath=False)[0] / 100 for text in clean.values()]
-    return Lettering(families, list(clean.values()), max(widths), replaced=bool(missing) and not by_reader)
+    return Lettering(families, list(clean.values()), widths, replaced=bool(missing) and not by_reader)
 
 
 def _cover(characters: set[str]) -> tuple[list[str], set[str]]:

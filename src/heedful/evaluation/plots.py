@@ -64,7 +64,7 @@ def save_confusion_matrix(matrix: Integers, labels: Sequence[str], path: Path) -
         remarks.append(f"only the {len(drawn)} of {len(labels):,} classes with the most errors")
     if lettering.replaced:
         remarks.append("#: a class by its number, from 0; no installed font has its name")
-    with _figure(path, grid.width, grid.height) as figure:
+    with figure_at(path, grid.width, grid.height) as figure:
         axes = figure.add_axes(grid.place)
         _draw_cells(axes, matrix[part], shares[part], grid.cell)
         _label_classes(axes, grid, lettering)
@@ -181,7 +181,7 @@ def save_loss_curves(records: Iterable[Mapping[str, Any]], path: Path) -> None:
             remedy="Train until the first record is written.",
         )
     panels = _metric_panels(curves)
-    with _figure(path, 7.2, 3.0 * (1 + len(panels))) as figure:
+    with figure_at(path, 7.2, 3.0 * (1 + len(panels))) as figure:
         figure.set_layout_engine("constrained")
         losses, *rest = figure.subplots(1 + len(panels), 1, sharex=True, squeeze=False)[:, 0]
         if training is not None:
@@ -246,7 +246,7 @@ def _dress(axes: Axes, quantity: str) -> None:
 
 
 @contextmanager
-def _figure(path: Path, width: float, height: float) -> Iterator[Figure]:
+def figure_at(path: Path, width: float, height: float) -> Iterator[Figure]:
     """A white figure, in inches, that is written to ``path`` at the end.
 
     It is drawn with matplotlib's own defaults, whatever the user's configuration says; that is back in force

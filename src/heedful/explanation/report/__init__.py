@@ -1,0 +1,10 @@
+"""What a person sees of an explanation: in the terminal, in a page, in a picture."""
+
+from __future__ import annotations
+
+from heedful.explanation.report.files import ENDINGS, save
+from heedful.explanation.report.fragment import fragment
+from heedful.explanation.report.html import html_report
+from heedful.explanation.report.terminal import terminal
+
+__all__ = ["ENDINGS", "fragment", "html_report", "save", "terminal"]
