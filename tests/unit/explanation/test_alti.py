@@ -301,12 +301,12 @@ def test_where_vectors_cancel_and_are_as_near_they_share() -> None:
 
 def test_the_nearest_is_the_last_to_vanish() -> None:
     """Up to where all proximities are 0, the share of the nearest grows to all there is: the fallback goes on there."""
-    rows = np.array([shares_of(cancelling(nearest=nearest), [0, 0, 1])[0] for nearest in np.linspace(1.5, 1.54, 81)])
+    rows = np.array([shares_of(cancelling(nearest=nearest), [0, 0, 1])[0] for nearest in np.linspace(1.5, 1.54, 41)])
     # The token's own proximity is 101 - 66.7 · nearest, above 0 until 1.515; the second's 102 - 66.7 · nearest.
     np.testing.assert_allclose(rows[0], [1 / 3, 2 / 3, 0], atol=1e-12)
-    assert rows[40].tolist() == rows[-1].tolist() == [0, 1, 0]
+    assert rows[20].tolist() == rows[-1].tolist() == [0, 1, 0]
     np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-15)
-    assert np.abs(np.diff(rows, axis=0)).max() < 0.04, "nothing jumps"
+    assert np.abs(np.diff(rows, axis=0)).max() < 0.07, "nothing jumps"
 
 
 # Tasks
@@ -341,8 +341,10 @@ def test_an_answers_shares_are_of_source_and_prefix(ignorant: Callable[..., Any]
     (tokens,) = task.encode_targets([Example(text, None, (), 1, target="The cat sees")])
     again = alti(task, text, answer=tokens)
     assert again.queries == found.queries and np.array_equal(again.shares, found.shares)
+    brief = task.card.generation.model_copy(update={"max_new_tokens": 6})
+    task.card = task.card.model_copy(update={"generation": brief})
     own = alti(task, text)
-    assert "".join(own.queries[:-1]).strip() == task.predict([text])[0].text or own.queries[-1] != "</s>"
+    assert len(own.queries) == 6 and "".join(own.queries).strip() == task.predict([text])[0].text
 
 
 def test_what_has_no_shares_is_refused(untrained: Callable[..., TextClassifier], ignorant: Callable[..., Any]) -> None:
@@ -350,7 +352,7 @@ def test_what_has_no_shares_is_refused(untrained: Callable[..., TextClassifier],
     task = untrained(rows)
     with pytest.raises(UnsupportedError, match="writes no answer"):
         alti(task, "rain", answer="Regen")
-    with pytest.raises(UnsupportedError, match="no Transformer"):
+    with pytest.raises(UnsupportedError, match="no task with a Transformer"):
         alti(made("encoder"), "rain")  # type: ignore[arg-type]
     with pytest.raises(RequestError, match="empty"):
         alti(task, "  ")
