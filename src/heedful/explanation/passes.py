@@ -85,13 +85,14 @@ def transformer_of(task: Task[Any]) -> Transformer:
 
 @contextmanager
 def answering(network: nn.Module) -> Iterator[None]:
-    """Inside, a network answers as it would after training."""
-    was_training = network.training
+    """Inside, a network answers as it would after training; then each part of it is as it was."""
+    training = [part for part in network.modules() if part.training]
     network.eval()
     try:
         yield
     finally:
-        network.train(was_training)
+        for part in training:
+            part.training = True
 
 
 @contextmanager
