@@ -197,8 +197,9 @@ def _block(
     """
     outputs = [look.output() for look, _ in branches]
     total = own + sum(residual.norm_after(output) for output, (_, residual) in zip(outputs, branches, strict=True))
-    y: Tensor = norm_sum(total)
+    given: Tensor = norm_sum(total)
     outer, scale = _held(norm_sum, total)
+    y = given.to(scale.dtype)
     goes_around = outer(own.to(scale.dtype)) * scale
     itself = torch.eye(y.shape[1], dtype=torch.bool, device=y.device).expand(len(y), -1, -1)
     distances, seen = [(y - goes_around).abs().sum(-1, keepdim=True).expand(itself.shape)], [itself]
@@ -213,7 +214,7 @@ def _block(
             seen.append((weights != 0).any(1))
     shares = _normalised(y.abs().sum(-1), torch.cat(distances, -1), torch.cat(seen, -1))
     length = itself.shape[-1]
-    return y, shares[..., :length], shares[..., length:] if len(distances) > 1 else None
+    return given, shares[..., :length], shares[..., length:] if len(distances) > 1 else None
 
 
 def _distances(y: Tensor, weights: Tensor, vectors: Tensor, goes_around: Tensor | None = None) -> Tensor:
