@@ -20,6 +20,8 @@ SPELLINGS = {
     "mcc": "MCC",
     "ece": "ECE",
     "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "iou": "IoU",
     "brier": "Brier score",
     "hamming": "Hamming",
     "bleu": "BLEU",
