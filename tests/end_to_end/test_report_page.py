@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-import statistics
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+expect.set_options(timeout=20_000)
 
 Open = Callable[..., Page]
 
@@ -368,20 +370,31 @@ def test_norms_are_shown_where_there_are_some(show: Open) -> None:
     expect(show(replace(shown, norms=None)).get_by_text("norms of what is taken")).to_have_count(0)
 
 
-LOADED = """() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"""
-"""Milliseconds from the beginning of the navigation until the page is drawn."""
+@contextmanager
+def seconds_of_work(page: Page) -> Iterator[list[float]]:
+    """The processor time of the page's main thread: how busy the machine is otherwise does not matter."""
+    session = page.context.new_cdp_session(page)
+    work: list[float] = []
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent() -> float:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+
+    before = spent()
+    yield work
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    work.append(spent() - before)
 
 
 def test_2000_words_are_shown_within_two_seconds(show: Open) -> None:
     rng = np.random.default_rng(0)
     text = " ".join(f"word{number}" for number in range(2000))
-    explanation = explanation_of(text, rng.normal(size=2000).tolist())
-    times = []
-    for _ in range(3):
-        page = show(explanation)
-        times.append(page.evaluate(LOADED))
-        expect(words_of(page)).to_have_count(2000)
-    assert statistics.median(times) < 2000
+    page = show(explanation_of(text, rng.normal(size=2000).tolist()))
+    with seconds_of_work(page) as work:
+        page.reload()
+    expect(words_of(page)).to_have_count(2000)
+    assert 0.01 < work[0] < 2
 
 
 def test_attention_of_512_tokens_is_usable(show: Open) -> None:
@@ -391,11 +404,11 @@ def test_attention_of_512_tokens_is_usable(show: Open) -> None:
     expect(page.get_by_role("heading", name="layer 1, head 0")).to_be_visible()
     heat = page.get_by_role("application")
     heat.focus()
-    began = page.evaluate("performance.now()")
-    for _ in range(5):
-        page.keyboard.press("ArrowDown")
-    expect(page.locator(".readout")).to_contain_text("query4 → key0")
-    assert page.evaluate("performance.now()") - began < 2000
+    with seconds_of_work(page) as work:
+        for _ in range(5):
+            page.keyboard.press("ArrowDown")
+        expect(page.locator(".readout")).to_contain_text("query4 → key0")
+    assert work[0] < 1
     page.keyboard.press("ArrowDown")
     assert lit(words_of(page, "Keys"))["key4"] == "for"
 

@@ -110,11 +110,11 @@ class Explanation:
     @property
     def sum_line(self) -> str:
         """The sum, written out."""
-        total, gap = sum(self.scores), self.gap
+        total, gap, logit = sum(self.scores), self.gap, f"logit {self.logit:.3f}".replace("-", "−")
         if self.bias is None or gap is None:
-            return f"logit {self.logit:.3f}"
+            return logit
         sign = "✓" if abs(gap) <= 1e-4 * max(1.0, abs(self.logit)) else f"(off by {gap:.1e})"
-        return f"tokens {signed(total)}, bias {signed(self.bias)} = logit {self.logit:.3f} {sign}"
+        return f"tokens {signed(total)}, bias {signed(self.bias)} = {logit} {sign}"
 
     def to_json(self) -> str:
         """As a JSON document."""

@@ -20,7 +20,7 @@ from tests.explanations import CARD, attention, explanation_of, full_explanation
 
 from heedful.errors import OutputError, RequestError
 from heedful.explanation.attention import AttentionView
-from heedful.explanation.report import ENDINGS, fragment, html_report
+from heedful.explanation.report import ENDINGS, fragment, html_report, save
 from heedful.explanation.report.layout import pieces, sentences_of, written_pieces
 from heedful.explanation.result import Explanation, WrittenExplanation
 
@@ -185,6 +185,15 @@ def test_other_endings_are_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"cannot save an explanation as .*why\.pdf") as caught:
         explanation_of().save(tmp_path / "why.pdf")
     assert caught.value.remedy == "End its name in .html, .json, .svg, .png."
+
+
+def test_several_explanations_are_saved_as_a_page_only(tmp_path: Path) -> None:
+    save(explanation_of(), tmp_path / "both.html", attention(), names=["a", "b"])
+    page = (tmp_path / "both.html").read_text(encoding="utf-8")
+    assert [view["name"] for view in data_of(page)] == ["a", "b"]
+    for ending in set(ENDINGS) - {".html"}:
+        with pytest.raises(RequestError, match=f"both{ending} holds one explanation, not 2"):
+            save(explanation_of(), tmp_path / f"both{ending}", explanation_of())
 
 
 def test_a_folder_is_not_replaced(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ def test_the_answer_its_rival_and_the_sum_are_written_out() -> None:
     text = shown(explanation_of())
     assert line_of(text, "card_swallowed").split() == ["card_swallowed", "87.5%", "runner-up:", "card_stolen", "6.2%"]
     assert line_of(text, "tokens").strip() == "tokens +3.07, bias −0.50 = logit 2.575 ✓"
+    nothing = shown(explanation_of(CARD, [0.0] * 9))
+    assert line_of(nothing, "tokens").strip() == "tokens +0.12, bias −0.50 = logit −0.375 ✓"
     assert "rather than card_stolen" in shown(replace(explanation_of(), against="card_stolen"))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from heedful.explanation.report.files import ENDINGS, save
+from heedful.explanation.report.files import ENDINGS, checked_ending, save
 from heedful.explanation.report.fragment import fragment
 from heedful.explanation.report.html import html_report
 from heedful.explanation.report.terminal import terminal
 
-__all__ = ["ENDINGS", "fragment", "html_report", "save", "terminal"]
+__all__ = ["ENDINGS", "checked_ending", "fragment", "html_report", "save", "terminal"]

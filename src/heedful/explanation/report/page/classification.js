@@ -133,8 +133,10 @@ class Claim {
     ];
     const largest = largestOf(parts.map(([, score]) => score));
     const rows = parts.map(([name, score]) => [name, bar(score, largest), signed(score)]);
+    const made = table("What the logit is made of", [["part", ""], ["", "wide"], ["logits", "number"]], rows);
+    made.classList.add("total");
     return [
-      table("What the logit is made of", [["part", ""], ["", "wide"], ["logits", "number"]], rows),
+      made,
       element("p", { className: "sum" }, `tokens ${signed(total)}, bias ${signed(bias)} = logit ${number(logit, 3)} ${mark}`),
     ];
   }
@@ -181,7 +183,8 @@ function removals(view) {
   const key = element("p", { className: "key" }, element("span", { className: "strongest" }, "strongest words hidden"), element("span", { className: "random" }, "random words hidden"));
   const rows = steps.map(([k, gone, strongest, random]) => [`${k}`, percent(strongest), percent(random), gone.map(clean).join(", ")]);
   const columns = [["hidden", ""], ["strongest", "number"], ["random", "number"], ["words", "word"]];
-  return card("Without these words", picture, key, opened("As a table", () => table(`Probability of ${clean(view.label)}`, columns, rows)));
+  const hint = element("p", { className: "hint", dir: "auto" }, `Probability of ${clean(view.label)} when words are hidden`);
+  return card("Without these words", hint, picture, key, opened("As a table", () => table(`Probability of ${clean(view.label)}`, columns, rows)));
 }
 
 /** How the explanation was made, and how far it can be trusted. */

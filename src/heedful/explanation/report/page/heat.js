@@ -16,17 +16,20 @@ function heatMap({ rows, columns, score, largest, label, onpoint, outlined = new
   const frame = element("div", { className: "heat" }, canvas);
   const cells = element("canvas", { width: columns.length, height: rows.length });
   const context = canvas.getContext("2d");
-  let [point, size, names, inks] = [null, null, null, null];
+  let [point, size, names, inks, dots] = [null, null, null, null, []];
 
   /** One pixel a cell: drawn enlarged later. */
   function paint() {
     inks = Object.fromEntries(["for", "against", "ink", "muted", "line"].map((name) => [name, colour(name)]));
     const image = new ImageData(columns.length, rows.length);
+    dots = [];
     for (let row = 0, at = 0; row < rows.length; row += 1) {
       for (let column = 0; column < columns.length; column += 1, at += 4) {
-        const value = score(row, column);
-        image.data.set(value < 0 ? inks.against : inks.for, at);
-        image.data[at + 3] = largest > 0 ? (255 * Math.abs(value)) / largest : 0;
+        const share = largest > 0 ? score(row, column) / largest : 0;
+        if (!share) continue;
+        image.data.set(share < 0 ? inks.against : inks.for, at);
+        image.data[at + 3] = 255 * Math.abs(share);
+        if (isSparse) dots.push([row, column, share]);
       }
     }
     cells.getContext("2d").putImageData(image, 0, 0);
@@ -73,13 +76,9 @@ function heatMap({ rows, columns, score, largest, label, onpoint, outlined = new
 
   function drawDots() {
     context.fillStyle = `rgb(${inks.for})`;
-    for (let row = 0; row < rows.length; row += 1) {
-      for (let column = 0; column < columns.length; column += 1) {
-        const value = score(row, column);
-        if (!value) continue;
-        context.globalAlpha = value / largest;
-        context.fillRect(size.left + (column + 0.5) * size.cell - SEEN / 2, size.top + (row + 0.5) * size.cell - SEEN / 2, SEEN, SEEN);
-      }
+    for (const [row, column, share] of dots) {
+      context.globalAlpha = share;
+      context.fillRect(size.left + (column + 0.5) * size.cell - SEEN / 2, size.top + (row + 0.5) * size.cell - SEEN / 2, SEEN, SEEN);
     }
     context.globalAlpha = 1;
   }

@@ -2,7 +2,7 @@
 
 const MANY_WORDS = 120; // of the source: a document, which is shown by sentences first
 const MANY_CELLS = 20000; // beyond, a table is not for people
-const SIDE_BY_SIDE = 44; // columns of both heat maps that fit beside each other
+const SIDE_BY_SIDE = 18; // columns of each heat map with which two fit beside each other
 const TOP_SOURCES = 3;
 
 function writtenView(view, group) {
@@ -82,7 +82,7 @@ class Writing {
       this.map("From the source", this.scores, columns, largest, new Set(aligned.map(([from, to]) => `${to},${from}`))),
       this.map("From what was written before", this.prefix, rows, largest, new Set()),
     ];
-    const isSmall = rows.length + columns.length <= SIDE_BY_SIDE;
+    const isSmall = Math.max(rows.length, columns.length) <= SIDE_BY_SIDE;
     this.picture.replaceChildren(
       element("div", { className: isSmall ? "maps beside" : "maps" }, maps),
       element("p", { className: "legend" }, key),
