@@ -27,6 +27,7 @@ SMALL = {"model": {"d_model": 32, "num_layers": 1, "num_heads": 2, "d_ff": 64}}
 
 def test_all_recipes_are_shipped() -> None:
     assert {"banking77", "clinc150", "tnews", "helpdesk", "banking77-minilm", "clinc150-minilm"} <= set(RECIPES)
+    assert "eraser_movies-minilm" in RECIPES
     assert {"attention_is_all_you_need", "multi30k_en_de", "debian_synopsis", "samsum"} <= set(RECIPES)
 
 
