@@ -60,16 +60,19 @@ def test_demo_tries_new_messages(demo: tuple[Path, str]) -> None:
     assert (folder / "runs" / "demo" / "model.safetensors").is_file()
     assert "accuracy" in said
     assert "密码忘了，怎么也登录不上去" in said
+    assert re.search(r"tokens .*, bias .* = logit .* ✓", said)
 
 
 def test_what_the_demo_says_next_works_as_typed(demo: tuple[Path, str]) -> None:
     folder, said = demo
     commands = [line.strip() for line in said.partition("What next:")[2].splitlines() if ".venv/bin/heedful" in line]
-    assert len(commands) == 3
-    answer, evaluation, training = (
+    assert len(commands) == 4
+    answer, evaluation, explanation, training = (
         run_script(command, folder)
-        for command in (*commands[:2], f"{commands[2]} training.max_steps=2 tokenizer.kind=wordpiece")
+        for command in (*commands[:3], f"{commands[3]} training.max_steps=2 tokenizer.kind=wordpiece")
     )
+    assert explanation.returncode == 0, explanation.stderr
+    assert (folder / "why.html").is_file()
     assert (answer.returncode, answer.stdout.count("\n")) == (0, 1), answer.stderr
     assert evaluation.returncode == 0, evaluation.stderr
     assert "accuracy" in evaluation.stdout

@@ -32,6 +32,7 @@ def command(
     """
     from heedful.cli.console import report_console, typed
     from heedful.cli.train import run_as_json
+    from heedful.explanation import explain
     from heedful.tasks import TextClassifier
     from heedful.training import train
 
@@ -47,11 +48,14 @@ def command(
     assert isinstance(run.task, TextClassifier)
     for message, answer in zip(MESSAGES, run.task.predict(MESSAGES), strict=True):
         console.print(f"  [bold]{answer.label or '-'}[/bold]  {answer.score:.2f}  {message}", highlight=False)
+    console.print("\n[bold]Why the second one?[/bold]")
+    console.print(explain(run.task, MESSAGES[1]))
     own = output.with_name(f"{output.name}-2")
     typer.echo(
         f"\nThe model is in {output}. What next:\n"
         f'  echo "my order arrived broken" | {typed("predict", output)}\n'
         f"  {typed('evaluate', output, 'helpdesk:test')}\n"
+        f"  {typed('explain', output, 'my order arrived broken', '-o', 'why.html')}\n"
         "Train again, or on data of yours: put your file (columns text and label) in place of helpdesk:train\n"
         f"  {typed('train', 'helpdesk', 'data.train=helpdesk:train', f'output={own}')}"
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heedful.errors import RequestError, UnsupportedError
-from heedful.explanation.passes import TextPass, pass_of, quiet
+from heedful.explanation.passes import TextPass, pass_of, quiet, transformer_of
 from heedful.model import Transformer
 from heedful.nn import CrossAttention, Layer, SelfAttention
 from heedful.nn.watching import Look, watching
@@ -100,6 +100,14 @@ def attention(
             taken = _numbers(weights * lengths[:, :, None])
     queries, tokens = _sides(text_pass, kind)
     return AttentionView(kind, chosen, selected, queries, tokens, _numbers(weights), taken)
+
+
+def views(
+    task: Task[Any], text: str | tuple[str, str], *, answer: str | Sequence[int] | None = None
+) -> list[AttentionView]:
+    """All that a task's model looks at, a view for each kind of attention that it has; see :func:`attention`."""
+    model = transformer_of(task)
+    return [attention(task, text, answer=answer, kind=kind) for kind in KINDS if attentions_of(model, kind)]
 
 
 def attentions_of(model: Transformer, kind: str) -> dict[int, SelfAttention | CrossAttention]:

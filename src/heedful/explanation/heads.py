@@ -61,8 +61,8 @@ class Heads:
         """As a JSON document."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
-    def table(self) -> Table:
-        """As a table, the most important head first."""
+    def __rich__(self) -> Table:
+        """A table, the most important head first."""
         table = Table(box=box.SIMPLE_HEAD)
         for name in ("attention", "layer", "head", "importance"):
             table.add_column(name, justify="left" if name == "attention" else "right")

@@ -183,7 +183,7 @@ def test_what_is_found_can_be_kept_and_shown(run: Run, rows: tuple[Any, ...], st
     assert json.loads(found.to_json())["heads"][1]["head"] == 1
     console = Console(width=100, file=None)
     with console.capture() as shown:
-        console.print(found.table())
+        console.print(found)
     lines = shown.get().splitlines()
     assert "accuracy without it" in lines[1]
     best = max(found.heads, key=lambda head: head.importance)
@@ -197,7 +197,7 @@ def test_what_is_found_can_be_kept_and_shown(run: Run, rows: tuple[Any, ...], st
         "%",
     ]
     with console.capture() as shown:
-        console.print(weigh_heads(run.task, stores(rows[:12]), ablate=False).table())
+        console.print(weigh_heads(run.task, stores(rows[:12]), ablate=False))
     assert "without it" not in shown.get()
 
 
