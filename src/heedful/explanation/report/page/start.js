@@ -16,7 +16,7 @@ function show(kind, views) {
     return element("section", { className: `panel ${kind}`, "aria-labelledby": heading.id }, heading, VIEWS[kind](view, group));
   });
   const row = element("div", { className: "row" }, panels);
-  row.classList.toggle("several", views.length > 1);
+  row.classList.toggle("several", views.length > 1 && kind !== "attention"); // heads need the whole width
   document.getElementById("main").append(row);
   group.update();
 }
