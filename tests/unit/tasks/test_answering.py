@@ -180,6 +180,28 @@ def test_settings_are_checked_wherever_they_change(translator: Translator) -> No
         translator.write(examples, min_new_tokens=12, max_new_tokens=4)
 
 
+def test_of_a_long_line_every_sentence_is_answered_and_few_are_held(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    whole = writing.draft
+
+    def watched(author: Any, passages: Sequence[writing.Passage], *rest: Any, **options: Any) -> Any:
+        held.append(len(passages))
+        return whole(author, passages, *rest, **options)
+
+    monkeypatch.setattr(writing, "draft", watched)
+    monkeypatch.setattr(writing, "WRITTEN_TOGETHER", 64)
+    sentences = [f"The dog number {number} sees a cat." for number in range(600)]
+    options = AnswerOptions(generation={"num_beams": 1, "max_new_tokens": 3})
+    (answer,) = translator.predict([" ".join(sentences)], options)
+    assert [part for part, _ in answer.parts] == sentences
+    assert held == [64] * 9 + [24]
+    some = sentences[::60]
+    alone = [translator.predict([sentence], options)[0].text for sentence in some]
+    assert alone == [text for part, text in answer.parts if part in some]
+
+
 @pytest.mark.parametrize("job", ["translation", "summarization"])
 def test_a_shortest_length_is_reached_with_words(ignorant: Callable[..., Any], job: str) -> None:
     """The start token and padding are tokens as well, and say nothing."""

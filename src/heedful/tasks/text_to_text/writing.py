@@ -14,6 +14,8 @@ from heedful.tasks.text_to_text.trust import Case, Finished, examine, source_spa
 from heedful.text import Encoding
 
 NUM_SLOTS = 24
+WRITTEN_TOGETHER = 1024
+"""Passages whose tokens and hypotheses are held at a time, however many a long text has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,24 @@ def write_passages(
         examined: whether to find out about each answer how far it can be trusted, which takes one more pass.
     """
     asked = [passage for passage in passages if passage.example.text.strip()]
-    drafts = draft(author, asked, settings, tally=tally)
-    answers = [_answer(author, each) for each in drafts]
-    if examined:
-        cases = [each.case(author, each.hypotheses[0].tokens) for each in drafts]
-        findings = examine(author.model, cases, author.card.trust, keeps_numbers=author.keeps_numbers)
-        answers = [found.added_to(answer) for found, answer in zip(findings, answers, strict=True)]
-    waiting = iter(answers)
+    waiting = (
+        answer
+        for start in range(0, len(asked), WRITTEN_TOGETHER)
+        for answer in _write_together(author, asked[start : start + WRITTEN_TOGETHER], settings, examined, tally)
+    )
     return [next(waiting) if passage.example.text.strip() else TextAnswer("", 0.0) for passage in passages]
+
+
+def _write_together(
+    author: Author, passages: Sequence[Passage], settings: GenerationSettings, examined: bool, tally: Tally | None
+) -> list[TextAnswer]:
+    drafts = draft(author, passages, settings, tally=tally)
+    answers = [_answer(author, each) for each in drafts]
+    if not examined:
+        return answers
+    cases = [each.case(author, each.hypotheses[0].tokens) for each in drafts]
+    findings = examine(author.model, cases, author.card.trust, keeps_numbers=author.keeps_numbers)
+    return [found.added_to(answer) for found, answer in zip(findings, answers, strict=True)]
 
 
 def draft(
