@@ -135,10 +135,12 @@ def test_a_phrase_stands_where_it_is_written(kind: TokenizerKind, text: str, bef
 
 
 @pytest.mark.parametrize("kind", [TokenizerKind.BPE, TokenizerKind.UNIGRAM])
-def test_a_word_can_follow_another(kind: TokenizerKind) -> None:
+@pytest.mark.parametrize("word", ["password", "zqxj"])
+def test_a_word_can_follow_another(kind: TokenizerKind, word: str) -> None:
+    """Also one that begins with a letter that no token has behind a blank."""
     (before,) = beginning_of(tokenizer(kind), "the")
-    first, *others = phrases_of(tokenizer(kind), "password")
-    assert tokenizer(kind).decode([*before, *first]) == "the password"
+    first, *others = phrases_of(tokenizer(kind), word)
+    assert tokenizer(kind).decode([*before, *first]) == f"the {word}"
     assert all(other[0] == TEXT_START for other in others), "without a blank it begins a text only"
 
 

@@ -44,7 +44,7 @@ def _tokens_after(tokenizer: Tokenizer, context: str, text: str) -> Iterator[Tok
     (encoding,) = tokenizer.encode_batch([context + text])
     tokens = []
     for token, (start, end), special in zip(encoding.ids, encoding.offsets, encoding.special, strict=True):
-        if special or end <= len(context):
+        if special or end <= len(context.rstrip()):  # a blank that is a token of its own belongs to what follows it
             continue
         if start < len(context.rstrip()) or token == tokenizer.special.unk:
             return
