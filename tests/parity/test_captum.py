@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from captum.attr import LayerIntegratedGradients  # type: ignore[import-untyped]
+from captum.attr import LayerIntegratedGradients
 from torch import Tensor
 
 from heedful.data import Example
 from heedful.explanation.integrated import along_path, integrated_gradients
 from heedful.explanation.labels import read
-from heedful.explanation.rows import stacked, transformer_of
+from heedful.explanation.passes import transformer_of
+from heedful.explanation.rows import stacked
 from heedful.tasks import TextClassifier
 
 POINTS = 50

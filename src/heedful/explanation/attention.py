@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heedful.errors import RequestError, UnsupportedError
-from heedful.explanation.passes import TextPass, pass_of, quiet, transformer_of
+from heedful.explanation.passes import TextPass, case_of, pass_of, quiet, transformer_of
 from heedful.model import Transformer
 from heedful.nn import CrossAttention, Layer, SelfAttention
 from heedful.nn.watching import Look, watching
 from heedful.settings import nearest
-from heedful.tasks import Task
+from heedful.tasks import Task, TextToText
 
 KINDS = ("encoder", "decoder", "cross")
 """Self-attention of either stack, and what a decoder looks at in the encoder's output."""
@@ -107,6 +107,9 @@ def views(
 ) -> list[AttentionView]:
     """All that a task's model looks at, a view for each kind of attention that it has; see :func:`attention`."""
     model = transformer_of(task)
+    if answer is None and isinstance(task, TextToText):
+        assert isinstance(text, str)
+        answer = case_of(task, text).finished.tokens  # written once, for all views
     return [attention(task, text, answer=answer, kind=kind) for kind in KINDS if attentions_of(model, kind)]
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from heedful.explanation.frozen import frozen
-from heedful.explanation.rows import Row, RowScores, batches_of, plain, stacked, transformer_of
+from heedful.explanation.passes import answering, transformer_of
+from heedful.explanation.rows import Row, RowScores, batches_of, plain, stacked
 from heedful.tasks import TextClassifier
 
 
@@ -19,12 +20,11 @@ def contributions(task: TextClassifier, rows: Sequence[Row]) -> list[RowScores]:
         UnsupportedError: the classifier reads with a module of the user's own.
     """
     model = transformer_of(task)
-    task.network.eval()
     found: dict[int, RowScores] = {}
     for numbers in batches_of(rows):
         batch = [rows[number] for number in numbers]
         ids, mask, types = stacked(task, batch)
-        with frozen(task.network, model) as trace:
+        with answering(task.network), frozen(task.network, model) as trace:
             logits = task.network(ids, mask, types)
         claims = torch.stack([row.decided(own).claim(own) for row, own in zip(batch, logits, strict=True)])
         added, constants = trace.attribute(claims)

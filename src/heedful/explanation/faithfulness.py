@@ -30,8 +30,8 @@ from heedful.errors import DataError, JobError, RequestError, UnsupportedError
 from heedful.explanation.attention import looks_at
 from heedful.explanation.human import Marks, phrase_agreement, polarities, rationale_agreement, read_marks
 from heedful.explanation.labels import METHODS, Method, Reading, read, without_words
-from heedful.explanation.passes import quiet
-from heedful.explanation.rows import Row, RowScores, batches_of, plain, stacked, transformer_of
+from heedful.explanation.passes import quiet, transformer_of
+from heedful.explanation.rows import Row, RowScores, batches_of, plain, stacked
 from heedful.metrics import Direction, Metric, MetricValue, bootstrap, readable
 from heedful.model import Transformer
 from heedful.nn.watching import Look
@@ -45,7 +45,7 @@ RATIOS = (0.01, 0.05, 0.1, 0.2, 0.5)
 STEPS = 10
 """Equal steps in which all words are hidden, or shown; the areas use the ratios' points too."""
 RANDOM = "random"
-DRAWS = 5
+DRAWS = 3
 """Random rankings of a text, whose measures are averaged."""
 CHUNK = 32
 """Texts whose explanations are made together."""

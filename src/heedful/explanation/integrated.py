@@ -11,7 +11,8 @@ from torch import Tensor
 
 from heedful.explanation.contributions import of_text
 from heedful.explanation.frozen import not_learning, watched_lookups
-from heedful.explanation.rows import BUDGET, Row, RowScores, covering, plain, stacked, transformer_of
+from heedful.explanation.passes import answering, transformer_of
+from heedful.explanation.rows import BUDGET, Row, RowScores, covering, plain, stacked
 from heedful.model import Transformer
 from heedful.tasks import TextClassifier
 
@@ -51,8 +52,7 @@ def along_path(
 ) -> list[RowScores]:
     """Σ weight · gradient at each place of the path, times the whole way; ``places`` and ``weights`` are (P,)."""
     model = transformer_of(task)
-    task.network.eval()
-    with not_learning(task.network):
+    with answering(task.network), not_learning(task.network):
         return [_Path(task, model, row, baseline).integrate(places, weights) for row in rows]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from heedful.explanation.passes import quiet
 from heedful.explanation.rows import Row, RowScores, batches_of, covering, plain, stacked
 from heedful.tasks import TextClassifier
 
@@ -31,18 +32,17 @@ def leave_one_out(task: TextClassifier, rows: Sequence[Row]) -> list[RowScores]:
     return found
 
 
-@torch.inference_mode()
 def hidden_logits(task: TextClassifier, rows: Sequence[Row], hidden: Sequence[Sequence[int]]) -> NDArray[np.float64]:
     """Logits (R, C) of rows, in each of which the tokens at some places are hidden.
 
     Ids are hidden as they are: nothing is tokenized anew, and special tokens stay.
     """
     cover = covering(task)
-    task.network.eval()
     logits = np.zeros((len(rows), len(task.labels)))
-    for numbers in batches_of(rows):
-        batch = [_covered(rows[number], hidden[number], cover) for number in numbers]
-        logits[numbers] = plain(task.network(*stacked(task, batch)))
+    with quiet(task.network):
+        for numbers in batches_of(rows):
+            batch = [_covered(rows[number], hidden[number], cover) for number in numbers]
+            logits[numbers] = plain(task.network(*stacked(task, batch)))
     return logits
 
 

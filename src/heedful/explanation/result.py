@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,40 @@ if TYPE_CHECKING:
 
 LOW_SOURCE = 0.2
 """A word whose source share is below this hardly looked at the source."""
+
+
+class Presenter(NamedTuple):
+    """How explanations are shown."""
+
+    save: Callable[[Any, str | Path], None]
+    terminal: Callable[[Any], RenderableType]
+    fragment: Callable[[Any], str]
+
+
+class Presentable:
+    """What can be shown. The report, which knows all kinds of explanations, says how."""
+
+    presenter: ClassVar[Presenter]
+    """Set by :mod:`heedful.explanation.report`."""
+
+    def to_json(self) -> str:
+        """As a JSON document."""
+        return _json(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write a report (.html), the data (.json) or a picture (.svg, .png), by the ending of ``path``.
+
+        Raises:
+            RequestError: another ending.
+            OutputError, JobError: ``path`` cannot be written.
+        """
+        self.presenter.save(self, path)
+
+    def __rich__(self) -> RenderableType:
+        return self.presenter.terminal(self)
+
+    def _repr_html_(self) -> str:
+        return self.presenter.fragment(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +98,7 @@ class Removal:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Presentable):
     """How much each part of a text speaks for a label. N tokens, W words."""
 
     text: str
@@ -116,34 +151,9 @@ class Explanation:
         sign = "✓" if abs(gap) <= 1e-4 * max(1.0, abs(self.logit)) else f"(off by {gap:.1e})"
         return f"tokens {signed(total)}, bias {signed(self.bias)} = {logit} {sign}"
 
-    def to_json(self) -> str:
-        """As a JSON document."""
-        return _json(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write a report (.html), the data (.json) or a picture (.svg, .png), by the ending of ``path``.
-
-        Raises:
-            RequestError: another ending.
-            OutputError, JobError: ``path`` cannot be written.
-        """
-        from heedful.explanation.report import save  # noqa: PLC0415 - the report knows this module
-
-        save(self, path)
-
-    def __rich__(self) -> RenderableType:
-        from heedful.explanation.report import terminal  # noqa: PLC0415
-
-        return terminal(self)
-
-    def _repr_html_(self) -> str:
-        from heedful.explanation.report import fragment  # noqa: PLC0415
-
-        return fragment(self)
-
 
 @dataclass(frozen=True)
-class WrittenExplanation:
+class WrittenExplanation(Presentable):
     """How much each part of a source, and of what was written before, speaks for each word that was written.
 
     W words of the source, U words of the answer. For each of the U words, ``source`` + ``source_special`` +
@@ -178,31 +188,6 @@ class WrittenExplanation:
     """(word of the source, word of the answer)."""
     method: str
     notes: tuple[str, ...] = ()
-
-    def to_json(self) -> str:
-        """As a JSON document."""
-        return _json(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write a report (.html), the data (.json) or a picture (.svg, .png), by the ending of ``path``.
-
-        Raises:
-            RequestError: another ending.
-            OutputError, JobError: ``path`` cannot be written.
-        """
-        from heedful.explanation.report import save  # noqa: PLC0415 - the report knows this module
-
-        save(self, path)
-
-    def __rich__(self) -> RenderableType:
-        from heedful.explanation.report import terminal  # noqa: PLC0415
-
-        return terminal(self)
-
-    def _repr_html_(self) -> str:
-        from heedful.explanation.report import fragment  # noqa: PLC0415
-
-        return fragment(self)
 
 
 def signed(value: float) -> str:

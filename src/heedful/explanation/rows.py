@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heedful.data import token_budget_batches
-from heedful.errors import UnsupportedError
-from heedful.model import Transformer
 from heedful.tasks import TextClassifier
 from heedful.tasks.classification.batch import stack_windows
 from heedful.text import Encoding
@@ -53,20 +51,6 @@ class RowScores:
     """(S,), of each token; or of each group, where a method hides groups."""
     bias: float | None
     """What is left of the claim, where the method has a sum."""
-
-
-def transformer_of(task: TextClassifier) -> Transformer:
-    """The Transformer that a classifier reads with.
-
-    Raises:
-        UnsupportedError: it is a module of the user's own, whose insides are not known.
-    """
-    if not isinstance(task.model, Transformer):
-        raise UnsupportedError(
-            f"{type(task.model).__name__} is a module of your own: what is inside is not known",
-            remedy="Use method leave_one_out, which looks from outside.",
-        )
-    return task.model
 
 
 def batches_of(rows: Sequence[Row]) -> Iterator[list[int]]:

@@ -5,7 +5,7 @@ W words of the source, T tokens and U words of the answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,15 +16,15 @@ from heedful.data import Example
 from heedful.errors import JobError, RequestError, UnsupportedError
 from heedful.explanation.alti import source_share
 from heedful.explanation.frozen import frozen
+from heedful.explanation.passes import answering, case_of
 from heedful.explanation.result import WrittenExplanation
 from heedful.explanation.rows import plain
 from heedful.explanation.words import owners
 from heedful.settings import nearest
 from heedful.tasks import TextToText
-from heedful.tasks.text_to_text.trust import Case, Finished, examine, source_spans
+from heedful.tasks.text_to_text.trust import Finished, examine
 from heedful.tasks.text_to_text.trust.attention import read_answers
 from heedful.tasks.text_to_text.trust.words import Spans, word_spans
-from heedful.tasks.text_to_text.writing import Passage, draft
 from heedful.text.pieces import Span
 from heedful.text.sentences import split_sentences
 
@@ -64,7 +64,6 @@ def token_contributions(
             "this model copies tokens of the source, and what is copied is no sum of contributions",
             remedy="Use method leave_one_out.",
         )
-    model.eval()
     device = task.device
     read = torch.tensor([[*finished.prompt, *finished.tokens[:-1]]], device=device)
     first = len(finished.prompt) - 1
@@ -115,10 +114,6 @@ def hidden_effects(
     return (scores[0] - scores[1:]).T, scores[0]
 
 
-METHODS = ("contributions", "leave_one_out")
-"""By which an answer is explained."""
-
-
 def explain_written(
     task: TextToText,
     texts: Sequence[str],
@@ -140,9 +135,9 @@ def explain_written(
         if answer is None:
             (written,) = task.predict([text])
             pairs = written.parts or ((text, written.text),)
-            answered = [(part, own, _written(task, part, own)) for part, own in pairs if own.strip()]
+            answered = [(part, _written(task, part, own)) for part, own in pairs if own.strip()]
         else:
-            answered = [(text, answer, None)] if answer.strip() else []
+            answered = [(text, answer)] if answer.strip() else []
         parts = [_explain_part(task, *pair, name, by_sentence=by_sentence) for pair in answered]
         if not parts:
             raise RequestError(f"the answer for {text!r:.60} is empty: there is nothing to explain")
@@ -177,22 +172,23 @@ class _Units:
         return [np.flatnonzero(column).tolist() for column in self.matrix[:, : len(self.spans)].T]
 
 
-def _written(task: TextToText, text: str, answer: str) -> tuple[int, ...] | None:
+def _written(task: TextToText, text: str, answer: str) -> Sequence[int] | str:
     """The very tokens that the model writes, if they are the answer: the same text may be cut in other ways too."""
-    (own,) = draft(task, [Passage(Example(text, None, (), 1))], task.card.generation)
-    tokens = tuple(own.hypotheses[0].tokens)
-    return tokens if task.target_tokenizer.decode(tokens).strip() == answer else None
+    case = case_of(task, text)
+    return case.finished.tokens if case.answer == answer else answer
 
 
 def _explain_part(
-    task: TextToText, text: str, answer: str, tokens: tuple[int, ...] | None, method: str, *, by_sentence: bool
+    task: TextToText, text: str, answer: Sequence[int] | str, method: str, *, by_sentence: bool
 ) -> WrittenExplanation:
-    example = Example(text, None, (), 1, target=answer)
-    ((encoding, cut),) = task.encode_sources([example])
-    request = task.architecture.request(0, encoding, task.card.generation)
-    finished = Finished(request.source, request.prompt, tokens or tuple(task.encode_targets([example])[0]))
+    case = case_of(task, text, answer)
+    finished = case.finished
+    ((_, cut),) = task.encode_sources([Example(text, None, (), 1)])
     notes = [f"{cut} tokens of the source were cut, and have no part in the answer"] * bool(cut)
-    case = Case.of(finished, text, source_spans(encoding, task.architecture.text_start), task.target_tokenizer)
+    if isinstance(answer, str) and case.answer != answer.strip():
+        notes.append(
+            f"the answer was cut to {len(finished.tokens)} tokens, or they write it otherwise: {case.answer!r}"
+        )
     cuts = split_sentences(text, task.card.source_language).spans if by_sentence else word_spans(text)
     source = _Units.of(text, cuts, case.source_spans, [""] * len(case.source_spans))
     target = _Units.of(
@@ -201,24 +197,17 @@ def _explain_part(
         case.answer_spans,
         [task.target_tokenizer.decode([token], skip_special=False) for token in finished.tokens],
     )
-    if case.answer != answer.strip():
-        notes.append(
-            f"the answer was cut to {len(finished.tokens)} tokens, or is written otherwise by these: {case.answer!r}"
-        )
-    findings = examine(task.model, [case], task.card.trust, keeps_numbers=task.keeps_numbers)[0]
     width = len(source.spans)
-    if method == "contributions":
-        found = token_contributions(task, finished)
-    else:
-        falls, probabilities = hidden_effects(task, finished, source.places())
-        none = np.zeros(len(falls))
-        found = TokenContributions(falls, np.zeros((len(falls), len(falls))), none, none, probabilities, probabilities)
+    with answering(task.network):
+        (findings,) = examine(task.model, [case], task.card.trust, keeps_numbers=task.keeps_numbers)
+        found = _METHODS[method](task, finished, source)
+        shares = source_share(task.model, finished)
     if not np.isfinite(found.logits).all():
         raise JobError(
             f"the model's logits for {text!r:.60} are not finite", remedy="Look at its weights with heedful doctor."
         )
     up = target.matrix.T
-    by_source = up @ (found.source @ source.matrix if method == "contributions" else found.source)
+    by_source = up @ found.source
     return WrittenExplanation(
         text=text,
         answer=case.answer,
@@ -232,11 +221,31 @@ def _explain_part(
         bias=up @ found.bias,
         logits=up @ found.logits,
         probabilities=np.exp(up @ found.log_probabilities),
-        source_share=(up @ source_share(task.model, finished)) / up.sum(axis=1).clip(min=1),
+        source_share=(up @ shares) / up.sum(axis=1).clip(min=1),
         alignment=findings.alignment if not by_sentence else (),
         method=method,
         notes=tuple(notes),
     )
+
+
+def _by_contributions(task: TextToText, finished: Finished, source: _Units) -> TokenContributions:
+    found = token_contributions(task, finished)
+    return replace(found, source=found.source @ source.matrix)
+
+
+def _by_hiding(task: TextToText, finished: Finished, source: _Units) -> TokenContributions:
+    """What is explained is the log-probability; nothing but the source is hidden."""
+    falls, scores = hidden_effects(task, finished, source.places())
+    none = np.zeros(len(scores))
+    return TokenContributions(falls, np.zeros((len(scores), len(scores))), none, none, scores, scores)
+
+
+_METHODS: dict[str, Callable[[TextToText, Finished, _Units], TokenContributions]] = {
+    "contributions": _by_contributions,
+    "leave_one_out": _by_hiding,
+}
+"""What each gives for the units of a source in place of its tokens."""
+METHODS = tuple(_METHODS)
 
 
 def joined(text: str, parts: Sequence[WrittenExplanation]) -> WrittenExplanation:
