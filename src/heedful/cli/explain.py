@@ -58,7 +58,7 @@ def command(
         ),
     ] = None,
     by_sentence: Annotated[
-        bool, typer.Option("--by-sentence", help="Hide whole sentences of the source: for summaries of long texts.")
+        bool, typer.Option("--by-sentence", help="Score sentences, not words: for long texts.")
     ] = False,
     beside: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Another text to show beside; may be given again.")
@@ -156,11 +156,8 @@ class _Options:
         from heedful.tasks import TextClassifier
 
         classifies = isinstance(task, TextClassifier)
-        unfit = (
-            {"--answer": self.answer, "--by-sentence": self.by_sentence}
-            if classifies
-            else {"--class": self.label, "--against": self.against, "--pair": pair}
-        )
+        labels = {"--class": self.label, "--against": self.against, "--pair": pair}
+        unfit = {"--answer": self.answer} if classifies else labels
         for name, value in unfit.items():
             if value:
                 raise RequestError(
@@ -168,14 +165,15 @@ class _Options:
                     remedy="Leave it out.",
                 )
         if classifies:
-            more: dict[str, Any] = {"labels": LABELS if self.report else 0, "verify": True}
+            shown: dict[str, Any] = {"labels": LABELS if self.report else 0, "verify": True}
             return explain(
                 task,
                 text if pair is None else (text, pair),
                 target=self.label,
                 against=self.against,
                 method=self.method,
-                **more,
+                by_sentence=self.by_sentence,
+                **shown,
             )
         return explain(task, text, target=self.answer, method=self.method, by_sentence=self.by_sentence)
 

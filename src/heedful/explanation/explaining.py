@@ -48,9 +48,9 @@ def explain(
             - ``gradient_input``: gradient times token vector (Shrikumar et al. 2017).
             - ``leave_one_out``: the fall of the logit when a word is hidden (Li et al. 2016); for any module.
 
-        options: of a classifier, ``labels``: so many of the most probable labels are explained beside; ``verify``: hide
-            the words that count most, and as many at random, to see what becomes of the probability. Of a model that
-            writes, ``by_sentence``: hide whole sentences of the source, the way for summaries of long texts.
+        options: ``by_sentence``: sentences of the text, not words, have the scores. Of a classifier, ``labels``: so
+            many of the most probable labels are explained beside; ``verify``: hide the words that count most, and as
+            many at random, to see what becomes of the probability.
 
     Raises:
         RequestError: there is no such label or method, or a text has no word.

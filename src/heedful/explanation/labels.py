@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from heedful.tasks.classification.reading import windows_of
 from heedful.tasks.text_to_text.trust.words import Spans, word_spans
 from heedful.text import Encoding, LongInput
 from heedful.text.pieces import Span
+from heedful.text.sentences import split_sentences
 
 REMOVALS = (1, 2, 3, 5, 8)
 """Words that are hidden to verify an explanation."""
@@ -58,6 +60,7 @@ def explain_labels(
     method: str | None = None,
     labels: int = 0,
     verify: bool = False,
+    by_sentence: bool = False,
 ) -> list[Explanation]:
     """Explain the answer for each text; see :func:`heedful.explain`."""
     for label in (target, against):
@@ -68,7 +71,7 @@ def explain_labels(
     name = method or ("contributions" if isinstance(task.model, Transformer) else "leave_one_out")
     if name not in METHODS:
         raise RequestError(f"{name!r} is no method; {nearest(name, METHODS)}")
-    readings = read(task, [example_of(text, number) for number, text in enumerate(texts, 1)])
+    readings = read(task, [example_of(*one) for one in zip(texts, count(1), strict=False)], by_sentence=by_sentence)
     pick = task.labels.index
     explained = _explain(
         task, readings, None if target is None else pick(target), None if against is None else pick(against), name
@@ -113,8 +116,12 @@ class Reading:
         return [Row(window, tuple(map(tuple, self.groups(window).values())), label, against) for window in self.windows]
 
 
-def read(task: TextClassifier, examples: Sequence[Example]) -> list[Reading]:
-    """Texts in windows: one that the model would refuse for its length is read in windows, too."""
+def read(task: TextClassifier, examples: Sequence[Example], *, by_sentence: bool = False) -> list[Reading]:
+    """Texts in windows: one that the model would refuse for its length is read in windows, too.
+
+    Args:
+        by_sentence: sentences stand where words do.
+    """
     card = task.card
     refuses = card.long_input is LongInput.ERROR
     fitted = windows_of(
@@ -123,7 +130,7 @@ def read(task: TextClassifier, examples: Sequence[Example]) -> list[Reading]:
     readings = []
     for example, fit in zip(examples, fitted, strict=True):
         text = example.text if example.pair is None else f"{example.text}\n{example.pair}"
-        words = tuple(word_spans(text))
+        words = split_sentences(text).spans if by_sentence else tuple(word_spans(text))
         notes = []
         if len(fit.windows) > 1:
             usual = "" if not refuses else "; in use, this model refuses so long a text"

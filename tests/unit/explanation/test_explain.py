@@ -230,6 +230,18 @@ def test_both_texts_of_a_pair_are_explained(untrained: Make) -> None:
     assert all(word.score for word in explanation.words)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_sentences_have_what_their_words_have(classifier: TextClassifier, method: str) -> None:
+    text = "My card? It will rain today. The train is late!"
+    explanation = heedful.explain(classifier, text, method=method, by_sentence=True)
+    assert [word.text for word in explanation.words] == ["My card?", "It will rain today.", "The train is late!"]
+    by_word = heedful.explain(classifier, text, method=method)
+    assert explanation.logit == by_word.logit
+    if not METHODS[method].by_group:  # the whole of a sentence is more than its words one by one
+        sums = [sum(word.score for word in by_word.words[start:stop]) for start, stop in ((0, 2), (2, 6), (6, 10))]
+        assert [word.score for word in explanation.words] == pytest.approx(sums, abs=1e-12)
+
+
 def test_other_labels_are_explained_beside(classifier: TextClassifier) -> None:
     explanation = heedful.explain(classifier, TEXTS[0], target="train", labels=1)
     labels = {label.label: label for label in explanation.labels}
