@@ -118,7 +118,7 @@ class Evaluation:
 
     def _metrics_table(self) -> Table:
         rate = f", {self.num_examples / self.seconds:,.0f} a second" if self.seconds > 0 else ""
-        table = _table(f"{_counted(self.num_examples, 'example')} in {self.seconds:.1f} s{rate}")
+        table = titled_table(f"{_counted(self.num_examples, 'example')} in {self.seconds:.1f} s{rate}")
         levels = {value.confidence for value in self.metrics.values() if value.low is not None}
         table.add_column("metric")
         table.add_column("value", justify="right", style="bold")
@@ -137,7 +137,7 @@ class Evaluation:
         return table
 
     def _rival_table(self, rival: Rival) -> Table:
-        table = _table(f"against {printable(rival.name)}, on the same {_counted(self.num_examples, 'example')}")
+        table = titled_table(f"against {printable(rival.name)}, on the same {_counted(self.num_examples, 'example')}")
         level = next(iter(self.metrics.values())).confidence
         table.add_column("metric")
         for name in ("its value", "difference", f"{level:.0%} interval", "p", "p,\nrandomised"):
@@ -154,7 +154,7 @@ class Evaluation:
         occurring = [scores for scores in self.per_class if scores.support or scores.predicted]
         worst = sorted(occurring, key=lambda scores: (scores.f1, scores.label))[:ROWS_SHOWN]
         shown = "classes" if len(worst) == len(occurring) else f"{ROWS_SHOWN} of {len(occurring)} classes"
-        table = _table(f"{shown}, worst first")
+        table = titled_table(f"{shown}, worst first")
         table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=36)
         for name in ("precision", "recall", "F1", "examples"):
             table.add_column(name, justify="right", style="bold" if name == "F1" else "")
@@ -165,7 +165,7 @@ class Evaluation:
 
 
 def _confused_table(confusion: Confusion, pairs: list[tuple[int, int, int]]) -> Table:
-    table = _table("most confused")
+    table = titled_table("most confused")
     table.add_column("times", justify="right", style="bold")
     for column in ("true class", "taken for"):
         table.add_column(column, overflow="ellipsis", no_wrap=True, max_width=32)
@@ -174,7 +174,7 @@ def _confused_table(confusion: Confusion, pairs: list[tuple[int, int, int]]) -> 
     return table
 
 
-def _table(title: str) -> Table:
+def titled_table(title: str) -> Table:
     return Table(
         title=title,
         title_justify="left",

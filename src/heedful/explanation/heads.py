@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from heedful.data import ExampleStore
 from heedful.errors import DataError, RequestError
 from heedful.explanation.attention import KINDS, attentions_of
+from heedful.explanation.frozen import not_learning
 from heedful.explanation.passes import answering, transformer_of
 from heedful.metrics import readable
 from heedful.metrics.metric import Unit
@@ -145,7 +146,7 @@ def _importance(task: Task[Any], store: ExampleStore, attentions: Sequence[Atten
     gates = [_open_gates(attention).requires_grad_() for attention in attentions]
     totals = [torch.zeros_like(gate, dtype=torch.float64, device="cpu") for gate in gates]
     count = 0
-    with answering(task.network), _constant(task.network), torch.enable_grad(), ExitStack() as stack:
+    with answering(task.network), not_learning(task.network), torch.enable_grad(), ExitStack() as stack:
         for attention, gate in zip(attentions, gates, strict=True):
             stack.enter_context(gated(attention, gate))
         for example in store:
@@ -158,19 +159,6 @@ def _importance(task: Task[Any], store: ExampleStore, attentions: Sequence[Atten
     if not count:
         raise DataError("there is no example with an answer to judge heads by")
     return [(total / count).numpy() for total in totals]
-
-
-@contextmanager
-def _constant(network: nn.Module) -> Iterator[None]:
-    """Inside, no parameter asks for a gradient: none is worked out for them."""
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    for parameter in learning:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)
 
 
 def _places(model: Transformer) -> dict[Attention, tuple[str, int]]:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from heedful.evaluation.lettering import printable
+from heedful.evaluation.report import titled_table
 from heedful.explanation.report.layout import pieces
 from heedful.explanation.result import LOW_SOURCE, Explanation, WrittenExplanation, signed
 
@@ -110,7 +110,7 @@ def _strongest(explanation: Explanation) -> Table:
     title = (
         "words, strongest first" if all_of_them else f"the strongest {WORDS_SHOWN} of {len(explanation.words):,} words"
     )
-    table = _table(title)
+    table = titled_table(title)
     table.add_column("word", overflow="ellipsis", no_wrap=True, max_width=32)
     table.add_column("logits", justify="right", style="bold")
     table.add_column("")
@@ -129,7 +129,7 @@ def _bar(score: float, largest: float) -> Text:
 
 
 def _removals(explanation: Explanation) -> Table:
-    table = _table(f"{printable(explanation.label)} without some words")
+    table = titled_table(f"{printable(explanation.label)} without some words")
     table.add_column("words hidden", justify="right")
     table.add_column("the strongest", justify="right", style="bold")
     table.add_column("random ones", justify="right")
@@ -141,7 +141,7 @@ def _removals(explanation: Explanation) -> Table:
 
 def _written(explanation: WrittenExplanation) -> Iterator[RenderableType]:
     yield Group(Text(_shown(explanation.text), style="dim"), Text(f"→ {_shown(explanation.answer)}"))
-    table = _table("words of the answer, and what spoke for them")
+    table = titled_table("words of the answer, and what spoke for them")
     table.add_column("word", overflow="ellipsis", no_wrap=True, max_width=24, style="bold")
     table.add_column("probability", justify="right")
     table.add_column("strongest words of the source", overflow="fold")
@@ -196,15 +196,3 @@ def _remarks(notes: Sequence[str]) -> Iterator[Text]:
 def _shown(text: str) -> str:
     """The text with its lines, and a space for every other character that moves or colours the terminal."""
     return "\n".join(map(printable, text.split("\n")))
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        header_style="dim",
-        pad_edge=False,
-        show_edge=False,
-    )
