@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +70,8 @@ def explain_labels(
     name = method or ("contributions" if isinstance(task.model, Transformer) else "leave_one_out")
     if name not in METHODS:
         raise RequestError(f"{name!r} is no method; {nearest(name, METHODS)}")
-    readings = read(task, [example_of(*one) for one in zip(texts, count(1), strict=False)], by_sentence=by_sentence)
+    examples = [example_of(text, number) for number, text in enumerate(texts, 1)]
+    readings = read(task, examples, by_sentence=by_sentence)
     pick = task.labels.index
     explained = _explain(
         task, readings, None if target is None else pick(target), None if against is None else pick(against), name

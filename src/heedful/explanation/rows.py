@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heedful.data import token_budget_batches
-from heedful.tasks import TextClassifier
+from heedful.tasks import Task, TextClassifier
 from heedful.tasks.classification.batch import stack_windows
 from heedful.text import Encoding
 
@@ -67,7 +68,7 @@ def stacked(task: TextClassifier, rows: Sequence[Row]) -> tuple[Tensor, Tensor, 
     return ids, mask, types
 
 
-def covering(task: TextClassifier) -> int:
+def covering(task: Task[Any]) -> int:
     """The token that stands where another is hidden: the mask, or else what stands for the unknown, or padding."""
     special = task.tokenizer.special
     return next((token for token in (special.mask, special.unk, special.pad) if token is not None), 0)

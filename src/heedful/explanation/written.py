@@ -18,7 +18,7 @@ from heedful.explanation.alti import source_share
 from heedful.explanation.frozen import frozen
 from heedful.explanation.passes import answering, case_of
 from heedful.explanation.result import WrittenExplanation
-from heedful.explanation.rows import plain
+from heedful.explanation.rows import covering, plain
 from heedful.explanation.words import owners
 from heedful.settings import nearest
 from heedful.tasks import TextToText
@@ -100,8 +100,7 @@ def hidden_effects(
     Returns:
         (T, W), and the log-probabilities with nothing hidden, (T,).
     """
-    special = task.tokenizer.special
-    cover = next((token for token in (special.mask, special.unk, special.pad) if token is not None), 0)
+    cover = covering(task)
     variants = []
     for places in [(), *groups]:
         read = list(finished.read)
