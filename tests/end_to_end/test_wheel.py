@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NO_INDEX = re.compile(r"NewConnectionError|NameResolutionError|ConnectTimeoutError|ProxyError|Network is unreachable")
-KINDS = {".jsonl", ".md", ".py", ".typed", ".yaml"}
+KINDS = {".css", ".js", ".jsonl", ".md", ".py", ".typed", ".yaml"}
 IMPORT_ALL = """
 import importlib, pkgutil, sys, heedful
 names = [module.name for module in pkgutil.walk_packages(heedful.__path__, "heedful.")]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from heedful.explanation.frozen import frozen
+from heedful.explanation.frozen import Trace, frozen, traced
 from heedful.explanation.passes import answering, transformer_of
 from heedful.explanation.rows import Row, RowScores, batches_of, plain, stacked
+from heedful.model import Transformer
 from heedful.tasks import TextClassifier
 
 
@@ -19,12 +22,29 @@ def contributions(task: TextClassifier, rows: Sequence[Row]) -> list[RowScores]:
     Raises:
         UnsupportedError: the classifier reads with a module of the user's own.
     """
+    return _by_gradient(task, rows, frozen)
+
+
+def gradient_input(task: TextClassifier, rows: Sequence[Row]) -> list[RowScores]:
+    """Gradient times token vector (Shrikumar et al. 2017), with nothing held; it has no sum to check.
+
+    Raises:
+        UnsupportedError: the classifier reads with a module of the user's own.
+    """
+    return [replace(found, bias=None) for found in _by_gradient(task, rows, traced)]
+
+
+def _by_gradient(
+    task: TextClassifier,
+    rows: Sequence[Row],
+    tracing: Callable[[nn.Module, Transformer], AbstractContextManager[Trace]],
+) -> list[RowScores]:
     model = transformer_of(task)
     found: dict[int, RowScores] = {}
     for numbers in batches_of(rows):
         batch = [rows[number] for number in numbers]
         ids, mask, types = stacked(task, batch)
-        with answering(task.network), frozen(task.network, model) as trace:
+        with answering(task.network), tracing(task.network, model) as trace:
             logits = task.network(ids, mask, types)
         claims = torch.stack([row.decided(own).claim(own) for row, own in zip(batch, logits, strict=True)])
         added, constants = trace.attribute(claims)

@@ -79,18 +79,29 @@ class Trace:
 
 
 @contextmanager
+def traced(network: nn.Module, model: Transformer) -> Iterator[Trace]:
+    """Inside, what goes through ``network`` once leaves a trace, and is otherwise as it is.
+
+    Args:
+        network: what is called, ``model`` with a head or the model itself; in evaluation mode.
+    """
+    trace = Trace()
+    # No gradient of a parameter is asked for: nothing is kept for one.
+    with not_learning(network), watched_lookups(model, lambda _, vectors: trace.begin_at(vectors)), torch.enable_grad():
+        yield trace
+
+
+@contextmanager
 def frozen(network: nn.Module, model: Transformer) -> Iterator[Trace]:
     """Inside, what goes through ``network`` once is linear in the token vectors of ``model``, and leaves a trace.
 
     The values are those of the network as it is, up to rounding.
 
     Args:
-        network: what is called, ``model`` with a head or the model itself; in evaluation mode.
+        network: as of :func:`traced`.
     """
-    trace = Trace()
-    with ExitStack() as stack, torch.enable_grad():
-        stack.enter_context(not_learning(network))  # no gradient of theirs is asked for: nothing is kept for one
-        stack.enter_context(watched_lookups(model, lambda _, vectors: trace.begin_at(vectors)))
+    with ExitStack() as stack:
+        trace = stack.enter_context(traced(network, model))
         for module in network.modules():
             for handle in _freeze(module, trace):
                 stack.callback(handle.remove)

@@ -41,12 +41,6 @@ def integrated_gradients(
     return along_path(task, rows, (nodes + 1) / 2, weights / 2, baseline=baseline)
 
 
-def gradient_input(task: TextClassifier, rows: Sequence[Row]) -> list[RowScores]:
-    """Gradient times token vector, the path from zeros with one point at its end; it has no sum to check."""
-    found = along_path(task, rows, np.ones(1), np.ones(1), baseline="zero")
-    return [RowScores(one.logits, one.scores, None) for one in found]
-
-
 def along_path(
     task: TextClassifier, rows: Sequence[Row], places: Floats, weights: Floats, *, baseline: str
 ) -> list[RowScores]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from heedful.data import Example
 from heedful.errors import JobError, RequestError
-from heedful.explanation.contributions import contributions
-from heedful.explanation.integrated import gradient_input, integrated_gradients
+from heedful.explanation.contributions import contributions, gradient_input
+from heedful.explanation.integrated import integrated_gradients
 from heedful.explanation.occlusion import hidden_logits, leave_one_out
 from heedful.explanation.result import Explanation, LabelScores, Removal, Rival, Word
 from heedful.explanation.rows import Row, RowScores
