@@ -270,17 +270,9 @@ def _scores(
     found = iter(
         method.score(task, [row for pair in zip(readings, labels, strict=True) for row in pair[0].rows(pair[1], None)])
     )
-    return [_by_word(reading, [next(found) for _ in reading.windows], method) for reading in readings]
-
-
-def _by_word(reading: Reading, windows: Sequence[RowScores], method: Method) -> Floats:
-    """(1, W)."""
-    scores = np.zeros((1, len(reading.words)))
-    for window, found in zip(reading.windows, windows, strict=True):
-        for number, (word, places) in enumerate(reading.groups(window).items()):
-            own = found.scores[number] if method.by_group else found.scores[places].sum()
-            scores[0, word] += own / len(windows)
-    return scores
+    return [
+        reading.by_word([next(found) for _ in reading.windows], by_group=method.by_group)[None] for reading in readings
+    ]
 
 
 def _measured(

@@ -111,6 +111,14 @@ class Reading:
                 groups.setdefault(word, []).append(place)
         return groups
 
+    def by_word(self, windows: Sequence[RowScores], *, by_group: bool) -> NDArray[np.float64]:
+        """What a method says of each window -> scores of the words, (W,), the mean over windows."""
+        scores = np.zeros(len(self.words))
+        for window, found in zip(self.windows, windows, strict=True):
+            for number, (word, places) in enumerate(self.groups(window).items()):
+                scores[word] += found.scores[number] if by_group else found.scores[places].sum()
+        return scores / len(windows)
+
     def rows(self, label: int | None, against: int | None) -> list[Row]:
         """Each window, with what is claimed."""
         return [Row(window, tuple(map(tuple, self.groups(window).values())), label, against) for window in self.windows]
@@ -177,19 +185,13 @@ def _explanation(
         raise RequestError(
             f"{task.labels[label]!r} is the answer itself, and cannot stand against it", remedy="Name a target too."
         )
-    by_word = np.zeros(len(reading.words))
+    by_word = reading.by_word(windows, by_group=METHODS[name].by_group)
     tokens: list[str] = []
     scores: list[float] = []
-    for window, found in zip(reading.windows, windows, strict=True):
-        groups = reading.groups(window)
-        own = found.scores / len(windows)
-        if METHODS[name].by_group:
-            by_word[list(groups)] += own
-        else:
-            for word, places in groups.items():
-                by_word[word] += own[places].sum()
+    if not METHODS[name].by_group:
+        for window, found in zip(reading.windows, windows, strict=True):
             tokens += _pieces(task, reading, window)
-            scores += own.tolist()
+            scores += (found.scores / len(windows)).tolist()
     words = [
         Word(reading.text[start:end], start, end, score)
         for (start, end), score in zip(reading.words, by_word.tolist(), strict=True)
