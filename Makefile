@@ -42,8 +42,9 @@ $(DEV): $(MANIFEST) | $(BIN)/python
 demo: $(BASE) ## Train a classifier on the data set that ships with heedful, and try it
 	@$(BIN)/heedful demo
 
-test: $(DEV) ## Run the tests
-	@$(BIN)/python -m pytest
+# A file's tests stay in one process, and share what its fixtures make.
+test: $(DEV) ## Run the tests, a process for each core
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 check: $(DEV) ## Lint, formatting, types, docs, and the size report
 	@$(BIN)/ruff check .

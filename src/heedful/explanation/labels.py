@@ -15,13 +15,13 @@ from heedful.explanation.integrated import integrated_gradients
 from heedful.explanation.occlusion import hidden_logits, leave_one_out
 from heedful.explanation.result import Explanation, LabelScores, Removal, Rival, Word
 from heedful.explanation.rows import Row, RowScores
-from heedful.explanation.words import owners
+from heedful.explanation.words import owners, whole_words
 from heedful.model import Transformer
 from heedful.settings import nearest
 from heedful.tasks import TextClassifier
 from heedful.tasks.classification.answers import example_of, probabilities_of
 from heedful.tasks.classification.reading import windows_of
-from heedful.tasks.text_to_text.trust.words import Spans, word_spans
+from heedful.tasks.text_to_text.trust.words import Spans
 from heedful.text import Encoding, LongInput
 from heedful.text.pieces import Span
 from heedful.text.sentences import split_sentences
@@ -138,14 +138,16 @@ def read(task: TextClassifier, examples: Sequence[Example], *, by_sentence: bool
     readings = []
     for example, fit in zip(examples, fitted, strict=True):
         text = example.text if example.pair is None else f"{example.text}\n{example.pair}"
-        words = split_sentences(text).spans if by_sentence else tuple(word_spans(text))
         notes = []
         if len(fit.windows) > 1:
             usual = "" if not refuses else "; in use, this model refuses so long a text"
             notes.append(f"read in {len(fit.windows)} windows of up to {card.max_length} tokens, and averaged{usual}")
         if fit.cut_tokens:
             notes.append(f"{fit.cut_tokens} tokens were cut, and have no part in the answer")
-        readings.append(Reading(text, len(example.text) + 1, fit.windows, words, tuple(notes)))
+        reading = Reading(text, len(example.text) + 1, fit.windows, (), tuple(notes))
+        tokens = tuple(span for window in fit.windows for span in reading.spans(window))
+        words = split_sentences(text).spans if by_sentence else whole_words(text, tokens)
+        readings.append(replace(reading, words=words))
     return readings
 
 

@@ -5,6 +5,7 @@ W words of the source, T tokens and U words of the answer.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,7 @@ from heedful.explanation.frozen import frozen
 from heedful.explanation.passes import answering, case_of
 from heedful.explanation.result import WrittenExplanation
 from heedful.explanation.rows import covering, plain
-from heedful.explanation.words import owners
+from heedful.explanation.words import owners, whole_words
 from heedful.settings import nearest
 from heedful.tasks import TextToText
 from heedful.tasks.text_to_text.trust import Finished, examine
@@ -166,6 +167,11 @@ class _Units:
         called = [text[start:end] for start, end in spans] + [names[place] for place in alone]
         return cls(tuple(called), tuple(spans), matrix)
 
+    def of_words(self, text: str) -> list[int]:
+        """The unit that each word of the text is in."""
+        ends = [end for _, end in self.spans]
+        return [bisect_right(ends, start) for start, _ in word_spans(text)]
+
     def places(self) -> list[list[int]]:
         """Of the tokens of each unit that has a span."""
         return [np.flatnonzero(column).tolist() for column in self.matrix[:, : len(self.spans)].T]
@@ -188,11 +194,13 @@ def _explain_part(
         notes.append(
             f"the answer was cut to {len(finished.tokens)} tokens, or they write it otherwise: {case.answer!r}"
         )
-    cuts = split_sentences(text, task.card.source_language).spans if by_sentence else word_spans(text)
+    cuts = (
+        split_sentences(text, task.card.source_language).spans if by_sentence else whole_words(text, case.source_spans)
+    )
     source = _Units.of(text, cuts, case.source_spans, [""] * len(case.source_spans))
     target = _Units.of(
         case.answer,
-        word_spans(case.answer),
+        whole_words(case.answer, case.answer_spans),
         case.answer_spans,
         [task.target_tokenizer.decode([token], skip_special=False) for token in finished.tokens],
     )
@@ -205,6 +213,8 @@ def _explain_part(
         raise JobError(
             f"the model's logits for {text!r:.60} are not finite", remedy="Look at its weights with heedful doctor."
         )
+    sources, targets = source.of_words(text), target.of_words(case.answer)
+    pairs = dict.fromkeys((sources[word], targets[written]) for word, written in findings.alignment)
     up = target.matrix.T
     by_source = up @ found.source
     return WrittenExplanation(
@@ -221,7 +231,7 @@ def _explain_part(
         logits=up @ found.logits,
         probabilities=np.exp(up @ found.log_probabilities),
         source_share=(up @ shares) / up.sum(axis=1).clip(min=1),
-        alignment=findings.alignment if not by_sentence else (),
+        alignment=() if by_sentence else tuple(pairs),
         method=method,
         notes=tuple(notes),
     )

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.conftest import TOPICS
 from torch import Tensor, nn
 
@@ -18,7 +20,7 @@ from heedful.errors import JobError, RequestError, UnsupportedError
 from heedful.explanation import METHODS, Explanation
 from heedful.explanation.integrated import BASELINES, along_path, integrated_gradients
 from heedful.explanation.labels import read
-from heedful.explanation.words import owners
+from heedful.explanation.words import owners, whole_words
 from heedful.model import ClassificationHeadSpec, build_head
 from heedful.tasks import ClassifierCard, TextClassifier
 from heedful.tasks.text_to_text.trust.words import word_spans
@@ -174,7 +176,8 @@ def test_a_score_is_the_fall_of_the_logit_without_the_word(text: str, bag: TextC
 
 def test_words_are_those_of_the_text(bag: TextClassifier) -> None:
     explanation = heedful.explain(bag, "where's  my 密码?")
-    assert [word.text for word in explanation.words] == ["where's", "my", "密", "码", "?"]
+    is_piece = any("密码" in token for token in explanation.tokens)
+    assert [word.text for word in explanation.words] == ["where's", "my", *(["密码"] if is_piece else "密码"), "?"]
     assert all(explanation.text[word.start : word.end] == word.text for word in explanation.words)
 
 
@@ -183,6 +186,27 @@ def test_tokens_belong_to_the_first_word_that_they_have_a_character_of() -> None
     spans = ((0, 2), (2, 3), None, (3, 4), (3, 6), (6, 8), (2, 5), (8, 9), (4, 4))
     assert owners(spans, words) == [0, 0, None, 1, 1, 1, 0, 1, 1]
     assert owners(spans[:3], []) == [None, None, None]
+
+
+def test_words_that_a_token_has_characters_of_at_once_are_one() -> None:
+    text = "手机坏了, call me"
+    pieces = ((0, 2), (2, 3), (3, 4), (4, 5), (5, 10), (10, 13))
+    assert whole_words(text, (None, *pieces)) == ((0, 2), (2, 3), (3, 4), (4, 5), (6, 10), (11, 13))
+    assert whole_words(text, ((0, 2), (1, 3))) == ((0, 3), (3, 4), (4, 5), (6, 10), (11, 13))
+    assert whole_words(text, ((2, 2), (10, 13), (5, 6))) == tuple(word_spans(text))
+    assert whole_words(text, ((0, 13),)) == ((0, 13),)
+
+
+@given(st.text("ab 手机坏了,", max_size=12), st.lists(st.tuples(st.integers(0, 12), st.integers(0, 5)), max_size=6))
+def test_no_token_speaks_for_two_words_and_no_word_is_lost(text: str, cuts: list[tuple[int, int]]) -> None:
+    spans = tuple((min(start, len(text)), min(start + width, len(text))) for start, width in cuts)
+    words = whole_words(text, spans)
+    assert "".join(text[start:end] for start, end in words).replace(" ", "") == text.replace(" ", "")
+    for span in spans:
+        assert sum(start < span[1] and span[0] < end for start, end in words) <= 1
+    starts = {start for start, _ in words}
+    joined = [start for start, _ in word_spans(text) if start not in starts]
+    assert all(any(span[0] < start < span[1] for span in spans) for start in joined)
 
 
 def test_the_most_probable_label_is_explained_unless_another_is_asked_for(classifier: TextClassifier) -> None:
