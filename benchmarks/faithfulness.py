@@ -170,7 +170,9 @@ def cost_lines(costs: dict[str, list[Seconds]], apart: float, found: Faithfulnes
         pairs = zip(costs[REFERENCE], costs[name], strict=True)
         return statistics.median(reference.processor / own.processor for reference, own in pairs)
 
-    yield f"| method, {len(costs[REFERENCE])} timed | one text alone, wall | processor | of integrated gradients | in batches, wall |"
+    yield f"{len(costs[REFERENCE])} texts alone, and those above in batches:"
+    yield ""
+    yield "| method | one text alone, wall | processor | of integrated gradients | in batches, wall |"
     yield "|---|---|---|---|---|"
     for name, values in costs.items():
         wall, processor = (statistics.median(part) for part in zip(*values, strict=True))
