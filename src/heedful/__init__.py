@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Translator,
         load,
         pipeline,
+        quantize,
     )
     from heedful.training import Run, train
 
@@ -49,6 +50,7 @@ _HOMES = {
     "load": "heedful.tasks",
     "load_model": "heedful.families",
     "pipeline": "heedful.tasks",
+    "quantize": "heedful.tasks",
     "train": "heedful.training",
 }
 
@@ -72,6 +74,7 @@ __all__ = [
     "load",
     "load_model",
     "pipeline",
+    "quantize",
     "train",
 ]
 

@@ -12,10 +12,11 @@ from torch import nn
 from heedful.checkpoint.atomic import replace_files
 from heedful.checkpoint.stored import open_weights
 from heedful.checkpoint.weights import assign_weights, distinct_tensors, write_weights
-from heedful.errors import CheckpointError
+from heedful.errors import CheckpointError, UnsupportedError
 from heedful.files import read_json
 from heedful.model import Transformer, TransformerSpec, build
 from heedful.model.skeleton import skeleton
+from heedful.nn.int8 import is_rounded
 from heedful.settings import parse
 from heedful.text import Side, Tokenizer
 
@@ -49,7 +50,12 @@ def save_folder(
     Raises:
         JobError: the disk is full.
         OutputError: the folder cannot be written to.
+        UnsupportedError: the network has been rounded to integers.
     """
+    if is_rounded(network):
+        raise UnsupportedError(
+            "a network that was rounded to 8-bit integers cannot be saved", remedy="Load it without precision."
+        )
     with replace_files(folder) as staging:
         write_config(staging, config)
         (staging / TASK_FILE).write_text(card + "\n", encoding="utf-8")

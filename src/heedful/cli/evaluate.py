@@ -16,6 +16,7 @@ from heedful.cli.options import (
     LabelColumn,
     Model,
     PairColumn,
+    Precision,
     Revision,
     SourceLanguage,
     TargetColumn,
@@ -35,6 +36,7 @@ EXAMPLES = (
     "heedful evaluate runs/banking77 test.csv --label-column intent --json > figures.json",
     "heedful evaluate runs/multi30k_en_de test.en+test.de",
     "heedful evaluate runs/large test.en+test.de --against runs/small",
+    "heedful evaluate runs/demo helpdesk:test --precision int8 --against runs/demo",
 )
 
 
@@ -63,6 +65,7 @@ def command(
         int, typer.Option(min=0, max=1_000_000, metavar="N", help="Bootstrap resamples behind the intervals; 0: none.")
     ] = 1000,
     job: Job = None,
+    precision: Precision = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
     allow_code: AllowCode = None,
@@ -80,7 +83,9 @@ def command(
     from heedful.progress import ProgressBar
     from heedful.tasks import load
 
-    task = load(model, task=job, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code)
+    task = load(
+        model, task=job, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code, precision=precision
+    )
     rival = None if against is None else load(against, task=task.job, allow_pickle=allow_pickle, allow_code=allow_code)
     columns = renamed(task.card.columns, text=text_column, pair=pair_column, label=label_column, target=target_column)
     if source or target:

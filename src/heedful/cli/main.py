@@ -12,11 +12,23 @@ from typing import Annotated, Any
 import typer
 
 from heedful import __version__
-from heedful.cli import convert, demo, doctor, evaluate, explain, families, predict, summarize, train, translate
+from heedful.cli import (
+    convert,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    families,
+    predict,
+    quantize,
+    summarize,
+    train,
+    translate,
+)
 from heedful.errors import HeedfulError
 
 INTERRUPTED = 130
-VERBS = (train, evaluate, predict, translate, summarize, explain, doctor, convert, families, demo)
+VERBS = (train, evaluate, predict, translate, summarize, explain, quantize, doctor, convert, families, demo)
 
 app = typer.Typer(
     name="heedful",

@@ -72,6 +72,10 @@ AllowCode = Annotated[
     Path | None,
     typer.Option(metavar="PATH", help="Python file of a module of your own that MODEL needs; it is executed."),
 ]
+Precision = Annotated[
+    Literal["int8"] | None,
+    typer.Option(help="Numbers to compute on: int8, 8-bit integers, see heedful quantize. As stored if not given."),
+]
 BadRow = Annotated[
     Literal["error", "skip"],
     typer.Option(help="What to do with a row that cannot be used: stop, or leave it out and count it."),

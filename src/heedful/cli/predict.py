@@ -16,6 +16,7 @@ from heedful.cli.options import (
     Model,
     Output,
     PairColumn,
+    Precision,
     Resume,
     Revision,
     TextColumn,
@@ -43,6 +44,7 @@ def command(
     output: Output = None,
     resume: Resume = False,
     job: Job = None,
+    precision: Precision = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
     allow_code: AllowCode = None,
@@ -56,6 +58,8 @@ def command(
     from heedful.cli.answering import Work, answer_all
     from heedful.tasks import load
 
-    task = load(model, task=job, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code)
+    task = load(
+        model, task=job, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code, precision=precision
+    )
     columns = renamed(task.card.columns, text=text_column, pair=pair_column)
     answer_all(task, Work(data, columns, on_bad_row, form, output, resume, as_json, top))

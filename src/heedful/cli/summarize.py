@@ -15,6 +15,7 @@ from heedful.cli.options import (
     LongInput,
     Model,
     Output,
+    Precision,
     Resume,
     Revision,
     TextColumn,
@@ -43,6 +44,7 @@ def command(
     resume: Resume = False,
     text_column: TextColumn = None,
     on_bad_row: BadRow = "error",
+    precision: Precision = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
     as_json: Json = False,
@@ -56,7 +58,7 @@ def command(
     from heedful.tasks.text_to_text.options import AnswerOptions
     from heedful.tasks.text_to_text.search import length_changes
 
-    task = load(model, task=Summarizer.job, revision=revision, allow_pickle=allow_pickle)
+    task = load(model, task=Summarizer.job, revision=revision, allow_pickle=allow_pickle, precision=precision)
     changes = length_changes(length, task.card.generation) | ({"num_beams": beams} if beams else {})
     columns = renamed(task.card.columns, text=text_column)
     options = AnswerOptions(generation=changes, long_input=long_input)

@@ -16,6 +16,7 @@ from heedful.cli.options import (
     LongInput,
     Model,
     Output,
+    Precision,
     Resume,
     Revision,
     SourceLanguage,
@@ -59,6 +60,7 @@ def command(
     resume: Resume = False,
     text_column: TextColumn = None,
     on_bad_row: BadRow = "error",
+    precision: Precision = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
     as_json: Json = False,
@@ -74,7 +76,7 @@ def command(
     from heedful.tasks.text_to_text.memory import TranslationMemory
     from heedful.tasks.text_to_text.options import AnswerOptions
 
-    task = load(model, task=Translator.job, revision=revision, allow_pickle=allow_pickle)
+    task = load(model, task=Translator.job, revision=revision, allow_pickle=allow_pickle, precision=precision)
     if source or target:
         task.set_languages(source=source, target=target)
     options = AnswerOptions(

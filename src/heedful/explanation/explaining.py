@@ -9,7 +9,8 @@ from heedful.errors import UnsupportedError
 from heedful.explanation.labels import explain_labels
 from heedful.explanation.result import Explanation, WrittenExplanation
 from heedful.explanation.written import explain_written
-from heedful.tasks import TextClassifier, TextToText
+from heedful.nn.int8 import is_rounded
+from heedful.tasks import Task, TextClassifier, TextToText
 
 Text = str | tuple[str, str]
 """A text, or a pair of texts for a classifier of pairs."""
@@ -57,6 +58,10 @@ def explain(
         UnsupportedError: the task has no answers to explain, or the method does not suit its model.
         JobError: the model's logits are not finite.
     """
+    if isinstance(task, Task) and is_rounded(task.network):
+        raise UnsupportedError(
+            "a network that was rounded to 8-bit integers has no gradients", remedy="Load it without precision."
+        )
     several = not isinstance(text, str | tuple)
     texts: Any = list(text) if several else [text]
     if isinstance(task, TextClassifier):

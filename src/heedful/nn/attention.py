@@ -104,6 +104,8 @@ class Attention(nn.Module):
         self.output = nn.Linear(
             self.num_heads * self.head_dim, d_model, bias=bias if output_bias is None else output_bias
         )
+        # Where all three are of the same states, one map (B, T, D) -> (B, T, (H + 2 G) · K) may take their place.
+        self.together: nn.Module | None = None
 
     def _split(self, projected: Tensor, num_heads: int) -> Tensor:
         """(B, T, heads · K) -> (B, heads, T, K)."""
@@ -132,6 +134,15 @@ class Attention(nn.Module):
 class SelfAttention(Attention):
     """Tokens look at each other."""
 
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, D) -> query (B, H, T, K), keys and values (B, G, T, K)."""
+        if self.together is None:
+            return self._project_query(x), *self._project_keys_values(x)
+        heads = (self.num_heads, self.num_kv_heads, self.num_kv_heads)
+        parts = self.together(x).split([number * self.head_dim for number in heads], dim=-1)
+        query, keys, values = (self._split(part, number) for part, number in zip(parts, heads, strict=True))
+        return self.query_norm(query), self.key_norm(keys), values
+
     def forward(
         self,
         x: Tensor,
@@ -141,7 +152,7 @@ class SelfAttention(Attention):
         cache: LayerCache | None = None,
     ) -> Tensor:
         """(B, T, D) -> (B, T, D); with a cache, S - T earlier tokens are looked at too."""
-        query, (keys, values) = self._project_query(x), self._project_keys_values(x)
+        query, keys, values = self._project(x)
         if isinstance(positions, Rotation):
             query, keys = positions.apply(query), positions.apply(keys)
         if cache is not None:

@@ -16,6 +16,7 @@ from heedful.tasks.model_files import ConversionOptions
 from heedful.tasks.model_source import CheckpointSource, ModelSource, ModuleSource, SpecSource, form_of
 from heedful.tasks.own_module import TextEncoder
 from heedful.tasks.pipeline import Pipeline, pipeline
+from heedful.tasks.quantization import Quantization, quantize
 from heedful.tasks.registry import JOBS, AnyTask, Job, TaskSettings, load, task_form_of
 from heedful.tasks.text_to_text import (
     AnswerOptions,
@@ -47,6 +48,7 @@ __all__ = [
     "ModuleSource",
     "ObjectiveSettings",
     "Pipeline",
+    "Quantization",
     "SpecSource",
     "SummarizationSettings",
     "Summarizer",
@@ -67,5 +69,6 @@ __all__ = [
     "load",
     "parse_size",
     "pipeline",
+    "quantize",
     "task_form_of",
 ]

@@ -27,6 +27,7 @@ from heedful.checkpoint.folder import MODEL_PREFIX
 from heedful.errors import CheckpointError, OutputError, RequestError
 from heedful.families import Pretrained, read_pretrained
 from heedful.families.pretrained import HEAD_PREFIX
+from heedful.inference import INT8_FILE
 from heedful.settings import nearest
 from heedful.tasks.classification import classifier_of
 from heedful.tasks.export import export
@@ -42,7 +43,7 @@ from heedful.tasks.model_files import (
 )
 from heedful.text import Tokenizer
 
-MODEL_FILES = (CONFIG_FILE, TASK_FILE, GENERATION_FILE, *WEIGHT_FILES, *TOKENIZER_FILES)
+MODEL_FILES = (CONFIG_FILE, TASK_FILE, GENERATION_FILE, INT8_FILE, *WEIGHT_FILES, *TOKENIZER_FILES)
 """All that a model folder consists of; what else lies there is left alone."""
 
 

@@ -24,6 +24,7 @@ from heedful.tasks.classification import (
     load_classifier,
 )
 from heedful.tasks.model_source import OWN_MODULE
+from heedful.tasks.quantization import set_precision
 from heedful.tasks.text_to_text import (
     PAPER_TRAINING,
     SummarizationSettings,
@@ -92,7 +93,7 @@ DTYPES = {
 }
 
 
-def load(
+def load(  # noqa: PLR0913 - each says another thing of the model, and none belongs to another
     source: str | Path,
     *,
     task: str | None = None,
@@ -102,6 +103,7 @@ def load(
     adapter: str | Path | None = None,
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
+    precision: str | None = None,
 ) -> AnyTask:
     """Load what somebody trained: a run, the folder of a checkpoint of a known family, or one of the Hub.
 
@@ -115,6 +117,9 @@ def load(
         adapter: folder of a LoRA adapter in PEFT's format, which is merged onto a foreign checkpoint.
         dtype: of the weights, such as ``"bfloat16"``; as stored unless given.
         device: where the network is to be, such as ``"cuda"``; the processor unless given.
+        precision: ``"int8"`` has the network's linear maps multiply 8-bit integers, on a processor: those that
+            ``heedful quantize`` made, else integers of the inputs' own size. Such a task answers and is evaluated;
+            it is not saved, trained or explained.
 
     Raises:
         CheckpointError: the folder is missing, incomplete, of no known family, has no trained head, or needs code
@@ -140,7 +145,10 @@ def load(
             read_pretrained(located, allow_pickle=allow_pickle, adapter=adapter), dtype=wanted
         )
     loaded.source = str(source)
-    return _placed(loaded, wanted, device)
+    _placed(loaded, wanted, device)
+    if precision is not None:
+        set_precision(loaded, precision, located.folder)
+    return loaded
 
 
 def _is_ours(folder: Path) -> bool:
@@ -173,9 +181,8 @@ def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
     return DTYPES[str(dtype)]
 
 
-def _placed(task: AnyTask, dtype: torch.dtype | None, device: str | torch.device | None) -> AnyTask:
+def _placed(task: AnyTask, dtype: torch.dtype | None, device: str | torch.device | None) -> None:
     try:
         task.network.to(device=None if device is None else torch.device(device), dtype=dtype)
     except (RuntimeError, AssertionError) as error:  # PyTorch's refusals of what is not there
         raise RequestError(f"the network cannot be put on {device}: {error}", remedy="Choose cpu, or cuda.") from error
-    return task

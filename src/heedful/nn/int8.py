@@ -1,0 +1,212 @@
+"""Linear maps on 8-bit integers, for processors that multiply these faster than fractions.
+
+A weight W (O, I) is a whole number in [-127, 127] times a scale for each output; an input x is a whole number in
+[0, 255], less a zero point, times a scale. The product of the whole numbers is exact, so that what is lost is lost by
+rounding W and x, once each. I inputs, O outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from heedful.nn.feedforward import FeedForward
+
+LARGEST_WEIGHT = 127
+LEVELS = 255
+MIDDLE = 128
+"""The zero point of an input that is rounded row by row."""
+FUSED: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.GELU: "gelu", nn.SiLU: "swish", nn.Tanh: "tanh"}
+"""What the kernel knows of activations, and what it calls them."""
+
+
+@cache
+def has_kernel() -> bool:
+    """Whether this processor and this PyTorch have a fast and exact product of 8-bit integers.
+
+    Without the instructions for it (VNNI or AMX), sums of two products are cut off at 16 bits.
+    """
+    cpu = torch.cpu
+    knows = any(getattr(cpu, name, bool)() for name in ("_is_vnni_supported", "_is_amx_tile_supported"))
+    return knows and hasattr(torch.ops.onednn, "qlinear_pointwise")
+
+
+class Int8Linear(nn.Module):
+    """y = W x + b on whole numbers.
+
+    With ``calibrated``, inputs are rounded by a scale and a zero point that were chosen beforehand: the fastest.
+    Otherwise each row has the scale of its own largest value, so that a text's answer does not depend on what stands
+    beside it.
+    """
+
+    weight: Tensor
+    weight_scale: Tensor
+    input_scale: Tensor | None
+    input_zero_point: Tensor | None
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool = True, calibrated: bool = True) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.register_buffer("weight", torch.zeros(out_features, in_features, dtype=torch.int8))
+        self.register_buffer("weight_scale", torch.ones(out_features))
+        self.bias = nn.Parameter(torch.zeros(out_features), requires_grad=False) if bias else None
+        self.register_buffer("input_scale", torch.ones(()) if calibrated else None)
+        self.register_buffer("input_zero_point", torch.zeros((), dtype=torch.int32) if calibrated else None)
+        self._packed: tuple[Tensor, Tensor] | None = None
+        self._span: tuple[float, int] | None = None
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, linear: nn.Linear, span: tuple[float, float] | None = None) -> Int8Linear:
+        """A linear map, rounded.
+
+        Args:
+            span: lowest and highest value of its inputs, what lies outside is cut off; row by row unless given.
+        """
+        rounded = cls(
+            linear.in_features, linear.out_features, bias=linear.bias is not None, calibrated=span is not None
+        )
+        weight, scale = linear.weight.float(), cls.scale_of(linear)
+        rounded.weight = (weight / scale[:, None]).round().clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT).to(torch.int8)
+        rounded.weight_scale = scale
+        if linear.bias is not None:
+            rounded.bias = nn.Parameter(linear.bias.detach().float().clone(), requires_grad=False)
+        if span is not None:
+            low, high = min(span[0], 0.0), max(span[1], 0.0)
+            width = max((high - low) / LEVELS, torch.finfo(torch.float32).tiny)
+            rounded.input_scale = torch.tensor(width)
+            rounded.input_zero_point = torch.tensor(round(-low / width), dtype=torch.int32)
+        return rounded
+
+    @staticmethod
+    @torch.no_grad()
+    def scale_of(linear: nn.Linear) -> Tensor:
+        """(O,), of the weight of a map, by its largest value for each output."""
+        return (linear.weight.float().abs().amax(1) / LARGEST_WEIGHT).clamp(min=torch.finfo(torch.float32).tiny)
+
+    @classmethod
+    def side_by_side(cls, maps: Sequence[Int8Linear]) -> Int8Linear:
+        """Calibrated maps of the same inputs as one, whose outputs follow each other."""
+        first = maps[0]
+        assert first.input_scale is not None
+        one = cls(first.in_features, sum(each.out_features for each in maps), bias=first.bias is not None)
+        one.weight = torch.cat([each.weight for each in maps])
+        one.weight_scale = torch.cat([each.weight_scale for each in maps])
+        if first.bias is not None:
+            biases = tuple(each.bias for each in maps if each.bias is not None)
+            one.bias = nn.Parameter(torch.cat(biases), requires_grad=False)
+        one.input_scale, one.input_zero_point = first.input_scale, first.input_zero_point
+        return one
+
+    @property
+    def span(self) -> tuple[float, int] | None:
+        """Scale and zero point of the inputs, where they were chosen beforehand."""
+        if self.input_scale is None or self.input_zero_point is None:
+            return None
+        if self._span is None:
+            self._span = float(self.input_scale), int(self.input_zero_point)
+        return self._span
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., I) -> (..., O)."""
+        if self.span is not None:
+            return self.product(self.rounded(x))
+        scale = (x.abs().amax(-1, keepdim=True) / LARGEST_WEIGHT).clamp(min=torch.finfo(x.dtype).tiny)
+        whole = (x / scale).round_().add_(MIDDLE).to(torch.uint8)
+        product = self._multiply(whole, 1.0, MIDDLE, bias=None).mul_(scale)
+        return product if self.bias is None else product.add_(self.bias)
+
+    def rounded(self, x: Tensor) -> Tensor:
+        """(..., I) -> whole numbers (..., I) uint8, by what was chosen beforehand."""
+        assert self.span is not None
+        scale, zero_point = self.span
+        return (x * (1 / scale)).round_().add_(zero_point).clamp_(0, LEVELS).to(torch.uint8)
+
+    def product(self, whole: Tensor, activation: nn.Module | None = None, reader: Int8Linear | None = None) -> Tensor:
+        """(..., I) uint8 -> (..., O).
+
+        Args:
+            activation: of the sums, one of :data:`FUSED`.
+            reader: rounds what comes out for another map that was calibrated: uint8.
+        """
+        assert self.span is not None
+        return self._multiply(whole, *self.span, bias=self.bias, activation=activation, reader=reader)
+
+    def _multiply(
+        self,
+        whole: Tensor,
+        scale: float,
+        zero_point: int,
+        *,
+        bias: Tensor | None,
+        activation: nn.Module | None = None,
+        reader: Int8Linear | None = None,
+    ) -> Tensor:
+        if whole.device.type != "cpu" or not has_kernel():
+            y = (whole.float() - zero_point) @ self.weight.float().T * (self.weight_scale * scale)
+            y = y if bias is None else y + bias
+            y = y if activation is None else activation(y)
+            return y if reader is None else reader.rounded(y)
+        packed, zeros = self._pack()
+        into = (1.0, 0) if reader is None or reader.span is None else reader.span
+        product: Tensor = torch.ops.onednn.qlinear_pointwise(
+            whole.reshape(-1, self.in_features),
+            scale,
+            zero_point,
+            packed,
+            self.weight_scale,
+            zeros,
+            bias,
+            *into,
+            torch.float32 if reader is None else torch.uint8,
+            "none" if activation is None else FUSED[type(activation)],
+            [],
+            getattr(activation, "approximate", ""),
+        )
+        return product.view(*whole.shape[:-1], self.out_features)
+
+    def _pack(self) -> tuple[Tensor, Tensor]:
+        """The weight as the kernel wants it, and its zero points."""
+        if self._packed is None:
+            packed = torch.ops.onednn.qlinear_prepack(self.weight, None)
+            self._packed = packed, torch.zeros(self.out_features, dtype=torch.int64)
+        return self._packed
+
+    def extra_repr(self) -> str:
+        """For people."""
+        way = "row by row" if self.input_scale is None else "calibrated"
+        return f"in_features={self.in_features}, out_features={self.out_features}, {way}"
+
+
+class Int8FeedForward(nn.Module):
+    """down(activation(up(x))) of calibrated maps: what lies between them is whole numbers too."""
+
+    def __init__(self, up: Int8Linear, activation: nn.Module, down: Int8Linear) -> None:
+        super().__init__()
+        self.up = up
+        self.activation = activation
+        self.down = down
+
+    @classmethod
+    def of(cls, network: FeedForward) -> nn.Module:
+        """A feed-forward network whose maps are such, or the network itself where they cannot be joined."""
+        up: nn.Module = network.up
+        down: nn.Module = network.down
+        if not isinstance(up, Int8Linear) or not isinstance(down, Int8Linear) or network.gate is not None:
+            return network
+        joinable = None not in (up.span, down.span) and type(network.activation) in FUSED
+        return cls(up, network.activation, down) if joinable else network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, T, D)."""
+        inner = self.up.product(self.up.rounded(x), self.activation, self.down)
+        return self.down.product(inner)
+
+
+def is_rounded(network: nn.Module) -> bool:
+    """Whether a network has such maps: it can answer, and neither be learnt from nor kept."""
+    return any(isinstance(module, Int8Linear) for module in network.modules())
