@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from heedful.data import Columns, Example, ExampleReader, ExampleStore, OnBadRow
+from heedful.inference import Workers
 from heedful.metrics import ClassScores, Metric, MetricValue, Statistics
 from heedful.tasks.own_module import ModuleSpec
 from heedful.text import Tokenizer
@@ -105,6 +106,8 @@ class Task(ABC, Generic[B]):
     """The commit of the Hub that the weights come from."""
     notes: tuple[str, ...] = ()
     """What its user may want to know about how it was made."""
+    workers: Workers = Workers()
+    """How many batches it computes at a time."""
 
     @property
     @abstractmethod

@@ -21,9 +21,9 @@ from heedful.data import (
     LabelKind,
     OnBadRow,
     read_examples,
-    token_budget_batches,
 )
 from heedful.errors import DataError, RequestError
+from heedful.inference import Workers, batches_of
 from heedful.metrics import ClassificationTally, Metric
 from heedful.model import ClassificationHead, Transformer
 from heedful.tasks.base import Assessment, Tally, Task
@@ -147,14 +147,21 @@ class TextClassifier(Task[ClassificationBatch]):
         is_first = np.diff(owner, prepend=-1) > 0
         lengths = np.array([len(window.ids) for window in windows], dtype=np.int32)
         self.network.eval()
-        with torch.inference_mode():
-            for rows in token_budget_batches(lengths, PREDICTION_TOKENS, shuffle=False):
-                stacked = stack_windows([[windows[row]] for row in rows], self._pad_id, self.device)
-                ids, mask, token_types, _, _ = stacked
-                logits = self.network(ids, mask, token_types)
-                np.add.at(totals, owner[rows], logits.double().cpu().numpy())
-                if tally is not None:
-                    tally.add(texts=int(is_first[rows].sum()), tokens=int(lengths[rows].sum()), cells=ids.numel())
+
+        @torch.inference_mode()
+        def compute(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+            stacked = stack_windows([[windows[row]] for row in rows], self._pad_id, self.device)
+            ids, mask, token_types, _, _ = stacked
+            logits: Tensor = self.network(ids, mask, token_types)
+            return logits.double().cpu().numpy()
+
+        batches = batches_of(lengths, PREDICTION_TOKENS)
+        workers = self.workers if self.device.type == "cpu" else Workers(count=1)
+        for rows, logits in zip(batches, workers.map(compute, batches), strict=True):
+            np.add.at(totals, owner[rows], logits)
+            if tally is not None:
+                cells = int(lengths[rows].max()) * len(rows)
+                tally.add(texts=int(is_first[rows].sum()), tokens=int(lengths[rows].sum()), cells=cells)
         counts = np.bincount(owner, minlength=len(texts))
         return Scored(
             logits=totals / np.maximum(counts, 1)[:, None],

@@ -42,11 +42,12 @@ class ClassificationNetwork(nn.Module):
         if not isinstance(model, Transformer):
             states: Tensor = model.encode(ids, mask)  # type: ignore[operator]  # an attribute of any module
             return states
+        hiding = None if bool(mask.all()) else mask  # attention is faster where it has nothing to hide
         if model.encoder is None:
-            return model.decode(ids, mask=mask)
+            return model.decode(ids, mask=hiding)
         known = model.encoder.embeddings.token_types
-        memory = model.encode(ids, mask, token_types if known is not None and known.num_embeddings > 1 else None)
+        memory = model.encode(ids, hiding, token_types if known is not None and known.num_embeddings > 1 else None)
         if model.decoder is None:
             return memory
         start = torch.full_like(ids[:, :1], self.decoder_start or 0)
-        return model.decode(torch.cat([start, ids[:, :-1]], 1), memory, mask)
+        return model.decode(torch.cat([start, ids[:, :-1]], 1), memory, hiding)

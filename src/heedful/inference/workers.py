@@ -1,0 +1,72 @@
+"""Batches side by side: threads that share one copy of the weights, each with processor threads of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AHEAD = 2
+"""Batches that wait for each worker, so that none waits for the next."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many batches are computed at a time, and by how many processor threads each.
+
+    What is not given is chosen: many batches side by side by one thread each, which is the most work in a given time;
+    a few one after the other by all threads, which is the shortest time for each.
+    """
+
+    count: int | None = None
+    threads: int | None = None
+
+    def plan(self, num_batches: int) -> tuple[int, int]:
+        """Workers and threads of each, for so many batches: no more than PyTorch may use, unless they are given."""
+        available = torch.get_num_threads()
+        if self.count is None:
+            count = max(1, available // (self.threads or 1)) if num_batches >= AHEAD * available else 1
+        else:
+            count = self.count
+        return count, self.threads or max(1, available // count)
+
+    def map(self, compute: Callable[[Item], Result], batches: Sequence[Item]) -> Iterator[Result]:
+        """What ``compute`` makes of each batch, in order.
+
+        Results are held only for the few batches that are ahead of the one that is asked for. A failure in one
+        batch is raised in its turn, and no later one is begun.
+        """
+        count, threads = self.plan(len(batches))
+        before = torch.get_num_threads()
+        try:
+            if count == 1:
+                torch.set_num_threads(threads)
+                yield from map(compute, batches)
+            else:
+                with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+                    yield from _in_order(pool, compute, batches, ahead=AHEAD * count)
+        finally:
+            torch.set_num_threads(before)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, compute: Callable[[Item], Result], batches: Iterable[Item], *, ahead: int
+) -> Iterator[Result]:
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for batch in batches:
+            waiting.append(pool.submit(compute, batch))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
