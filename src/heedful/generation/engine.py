@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from heedful.errors import InputTooLongError, RequestError
+from heedful.generation.best import best_tokens
 from heedful.generation.constrained import ConstrainedSearch
 from heedful.generation.constraints import Phrases
 from heedful.generation.rules import BeginsWith, Rule, Written, make_rules
@@ -199,7 +200,10 @@ class SlotEngine(Generic[K]):
         """The best continuations of each text, best first."""
         if not writing_now:
             return []
-        rows = logits[[slot for slot, _ in writing_now]].to(torch.promote_types(logits.dtype, torch.float32))
+        slots = [slot for slot, _ in writing_now]
+        rows = (logits if len(slots) == len(logits) else logits[slots]).to(
+            torch.promote_types(logits.dtype, torch.float32)
+        )
         # As upstream does: in a beam search the rules change log-probabilities, without one the logits.
         scores = rows if self.num_beams == 1 else rows.log_softmax(-1)
         for row, (_, writing) in enumerate(writing_now):
@@ -207,19 +211,23 @@ class SlotEngine(Generic[K]):
                 scores[row] = rule(scores[row], writing.written)
         if self.num_beams == 1:
             scores = scores.log_softmax(-1)
-        sums = [[beam.score for beam in writing.search.beams] for _, writing in writing_now]
-        totals = (scores + scores.new_tensor(sums)[..., None]).flatten(1)
-        count = min(max(writing.search.candidates for _, writing in writing_now), totals.shape[1])
-        values, indices = totals.topk(count)
-        best = list(zip(values.tolist(), indices.tolist(), strict=True))
+        sums = scores.new_tensor([[beam.score for beam in writing.search.beams] for _, writing in writing_now])
+        size = logits.shape[-1]
+        count = min(max(writing.search.candidates for _, writing in writing_now), self.num_beams * size)
+        # The best of a text are among as many of each of its beams.
+        values, tokens = best_tokens(scores, min(count, size))
+        places = tokens + torch.arange(self.num_beams, device=tokens.device)[:, None] * size
+        values, order = (values + sums[..., None]).flatten(1).topk(count)
+        best = list(zip(values.tolist(), places.flatten(1).gather(1, order).tolist(), strict=True))
         for row, (_, writing) in enumerate(writing_now):
             if not best[row][0][0] > -torch.inf:  # a number that is none too
                 raise _nothing_possible()
             if writing.generator is not None:
-                best[row] = _draw(totals[row], writing.search.candidates, writing.generator)
+                best[row] = _draw(
+                    (scores[row] + sums[row, :, None]).flatten(), writing.search.candidates, writing.generator
+                )
             if wanted := writing.search.wanted:
-                best[row] = _with_wanted(totals[row].view(self.num_beams, -1), best[row], wanted)
-        size = logits.shape[-1]
+                best[row] = _with_wanted(scores[row] + sums[row, :, None], best[row], wanted)
         return [
             [Candidate(value, index // size, index % size) for value, index in zip(*row, strict=True)] for row in best
         ]
