@@ -1,7 +1,7 @@
 # ruff: noqa: PLC0415 - each contestant imports what it needs in a process of its own
 """Classification: ours against the engines that people use, on the same model, texts and threads.
 
-Run: python benchmarks/inference.py RUN DATA [--texts 1000] [--rounds 5] [--threads 2] [--calibrate DATA]
+Run: python -m benchmarks.inference RUN DATA [--texts 1000] [--rounds 5] [--threads 2] [--calibrate DATA]
 RUN is the folder of a classifier that was fine-tuned from a BERT, with the mean of its states before one linear map,
 such as that of the recipe banking77-minilm, in which `heedful quantize` has left integers. Peers are transformers,
 ONNX Runtime, OpenVINO (with NNCF) and CTranslate2, each with texts sorted by length into batches, and transformers also
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from arena import Answer, Contestant, Maker, arena, compete
+from benchmarks.arena import Answer, Contestant, Maker, arena, compete
 from numpy.typing import NDArray
 
 BATCH_TOKENS = 1024

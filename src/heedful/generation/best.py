@@ -18,7 +18,8 @@ def best_tokens(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     size = scores.shape[-1]
     whole = size - size % CHUNK
     if whole // CHUNK <= count:
-        return scores.topk(count)  # type: ignore[return-value]
+        values, tokens = scores.topk(count)
+        return values, tokens
     chunks = scores[..., :whole].unflatten(-1, (-1, CHUNK))  # type: ignore[no-untyped-call]
     leading = chunks.amax(-1).topk(count).indices
     places = (leading[..., None] * CHUNK + torch.arange(CHUNK, device=scores.device)).flatten(-2)
