@@ -29,7 +29,8 @@ from heedful.text.sentences import split_sentences
 REMOVALS = (1, 2, 3, 5, 8)
 """Words that are hidden to verify an explanation."""
 DRAWS = 20
-"""Random choices of as many words, which are averaged."""
+"""Random choices of as many words, which are averaged; of a text in windows a share of that, where words count less."""
+FEWEST_DRAWS = 4
 
 
 @dataclass(frozen=True)
@@ -250,10 +251,11 @@ def _verified(task: TextClassifier, reading: Reading, explanation: Explanation) 
     order = sorted(range(len(explanation.words)), key=lambda word: -explanation.words[word].score)
     generator = np.random.default_rng(0)
     sizes = [k for k in REMOVALS if k <= len(order)]
+    draws = max(DRAWS // len(reading.windows), FEWEST_DRAWS)
     choices = [order[:k] for k in sizes]
-    choices += [generator.permutation(len(order))[:k].tolist() for k in sizes for _ in range(DRAWS)]
+    choices += [generator.permutation(len(order))[:k].tolist() for k in sizes for _ in range(draws)]
     probabilities = without_words(task, reading, choices)[:, label]
-    random = probabilities[len(sizes) :].reshape(len(sizes), DRAWS).mean(axis=1)
+    random = probabilities[len(sizes) :].reshape(len(sizes), draws).mean(axis=1)
     removals = [
         Removal(k, tuple(explanation.words[word].text for word in order[:k]), float(own), float(other))
         for k, own, other in zip(sizes, probabilities, random, strict=False)
@@ -265,6 +267,13 @@ def without_words(task: TextClassifier, reading: Reading, choices: Sequence[Sequ
     """Probabilities (N, C) of a text, in each of N ways without some of its words."""
     rows = reading.rows(None, None)
     groups = [reading.groups(window) for window in reading.windows]
-    hidden = [[place for word in chosen for place in own.get(word, [])] for chosen in choices for own in groups]
-    logits = hidden_logits(task, rows * len(choices), hidden)
+    asked = [
+        (window, tuple(sorted(place for word in chosen for place in own.get(word, ()))))
+        for chosen in choices
+        for window, own in enumerate(groups)
+    ]
+    # Most windows of a long text hold none of a few words, and are the same for many choices.
+    different = {one: number for number, one in enumerate(dict.fromkeys(asked))}
+    found = hidden_logits(task, [rows[window] for window, _ in different], [places for _, places in different])
+    logits = found[[different[one] for one in asked]]
     return probabilities_of(logits.reshape(len(choices), len(rows), -1).mean(axis=1), task.card)
