@@ -63,7 +63,7 @@ def prepare(run: str, calibrate: str, folder: str) -> None:
     chosen = [texts[place] for place in np.linspace(0, len(texts) - 1, CALIBRATED).astype(int)]
     for form in (_to_onnx, _to_openvino, _to_ctranslate2):
         try:
-            form(folder, [_padded([row]) for row in _rows(folder, chosen)])
+            form(folder, [_padded([row]) for row in _tokenizer(folder)(chosen)])
         except ImportError as error:
             print(f"{form.__name__}: {error}", file=sys.stderr)
 
@@ -128,13 +128,13 @@ def _upstream(folder: str) -> Any:
     return Upstream().eval()
 
 
-def _rows(folder: str, texts: Sequence[str]) -> list[list[int]]:
-    """Tokens by the tokenizers library, many texts at a time."""
+def _tokenizer(folder: str) -> Callable[[Sequence[str]], list[list[int]]]:
+    """Texts to tokens by the tokenizers library, many at a time."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(f"{folder}/upstream/tokenizer.json")
     tokenizer.no_padding()
-    return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    return lambda texts: [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> Batch:
@@ -149,9 +149,10 @@ def _padded(rows: Sequence[Sequence[int]]) -> Batch:
 
 def in_batches(folder: str, compute: Callable[[list[Batch]], list[Floats]], *, is_sorted: bool = True) -> Answer:
     """A peer with its batches."""
+    tokens_of = _tokenizer(folder)
 
     def answer(texts: Sequence[str]) -> Floats:
-        rows = _rows(folder, texts)
+        rows = tokens_of(texts)
         order = sorted(range(len(rows)), key=lambda row: -len(rows[row])) if is_sorted else list(range(len(rows)))
         batches, start = [], 0
         while start < len(order):
