@@ -64,6 +64,11 @@ class ExampleStore:
         """The examples at ``indices``, in that order."""
         return [self[int(index)] for index in indices]
 
+    def spread(self, count: int | None) -> list[Example]:
+        """So many examples, evenly spread, all unless given: files are often sorted by label."""
+        count = min(len(self), count or len(self))
+        return self.take(np.arange(count) * len(self) // max(count, 1))
+
     def chunks(self, size: int) -> Iterator[list[Example]]:
         """All examples in turn, at most ``size`` of them at a time."""
         for start in range(0, len(self), size):

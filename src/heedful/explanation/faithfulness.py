@@ -250,11 +250,9 @@ def _texts(
 
 
 def _spread(store: ExampleStore, limit: int | None) -> list[Example]:
-    """Files are often sorted by label, so that the first examples would be all of one."""
     if not len(store):
         raise DataError("there is no text to explain", remedy="Give at least one.")
-    count = min(len(store), limit or len(store))
-    return store.take(np.arange(count) * len(store) // count)
+    return store.spread(limit)
 
 
 def _scores(

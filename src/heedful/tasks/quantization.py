@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from heedful.checkpoint import replace_files
@@ -150,17 +149,16 @@ def _spread(
 ) -> Iterator[Example]:
     """Examples of a source, evenly spread where there are more than the limit."""
     with ExampleStore(task.read(data, columns=columns, on_bad_row=on_bad_row)) as store:
-        count = len(store) if limit is None else min(limit, len(store))
-        yield from store.take(np.linspace(0, len(store) - 1, count).astype(np.int64) if count else [])
+        yield from store.spread(limit)
 
 
 def _observed(task: Task[Any], store: ExampleStore) -> dict[str, Inputs]:
     """What each linear map is given by some of the examples; maps that are given nothing are left out."""
     task.network.eval()
-    places = np.linspace(0, len(store) - 1, min(CALIBRATED, len(store))).astype(np.int64)
+    examples = store.spread(CALIBRATED)
     with torch.no_grad(), observing(linear_maps(task.network)) as inputs:
-        for start in range(0, len(places), TOGETHER):
-            task.loss(task.collate(store.take(places[start : start + TOGETHER])))
+        for start in range(0, len(examples), TOGETHER):
+            task.loss(task.collate(examples[start : start + TOGETHER]))
     return {name: seen for name, seen in inputs.items() if seen.rows}
 
 
