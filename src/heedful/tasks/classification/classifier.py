@@ -156,7 +156,9 @@ class TextClassifier(Task[ClassificationBatch]):
             return logits.double().cpu().numpy()
 
         batches = batches_of(lengths, PREDICTION_TOKENS)
-        workers = self.workers if self.device.type == "cpu" else Workers(count=1)
+        # A module of the user's own may not bear two threads, and an accelerator takes one batch after the other.
+        apart = self.device.type == "cpu" and isinstance(self.model, Transformer)
+        workers = self.workers if apart else Workers(count=1)
         for rows, logits in zip(batches, workers.map(compute, batches), strict=True):
             np.add.at(totals, owner[rows], logits)
             if tally is not None:
