@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +14,44 @@ from heedful.training.settings import TrainingSettings
 from heedful.training.tuning import parameter_groups
 
 
-def build_optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019) over the parameters that learn, see :func:`parameter_groups`."""
-    return torch.optim.AdamW(parameter_groups(module, settings), betas=settings.betas, eps=settings.epsilon, fused=True)
+class MuonAndAdamW:
+    """Muon (Jordan et al. 2024) for the matrices of layers, AdamW for all other parameters.
+
+    A step of Muon is the orthogonal matrix that is nearest to the averaged gradient, found by five rounds of Newton
+    and Schulz, times 0.2 · √(the larger of rows and columns): as large as a step of AdamW in the mean square, so that
+    one rate fits both (Liu et al. 2025, section 2.2).
+    """
+
+    def __init__(self, muon: torch.optim.Muon, adamw: torch.optim.AdamW) -> None:
+        self.muon = muon
+        self.adamw = adamw
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Of both."""
+        return [*self.muon.param_groups, *self.adamw.param_groups]
+
+    def step(self) -> None:
+        """Update all parameters."""
+        self.muon.step()
+        self.adamw.step()
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        self.muon.zero_grad()
+        self.adamw.zero_grad()
+
+
+Optimizer: TypeAlias = torch.optim.Optimizer | MuonAndAdamW
+
+
+def build_optimizer(module: nn.Module, settings: TrainingSettings) -> Optimizer:
+    """AdamW (Loshchilov and Hutter 2019) over the parameters that learn, or Muon, see :func:`parameter_groups`."""
+    groups = parameter_groups(module, settings)
+    orthogonal = [group for group in groups if group["orthogonal"]]
+    others = [group for group in groups if not group["orthogonal"]]
+    adamw = torch.optim.AdamW(others, betas=settings.betas, eps=settings.epsilon, fused=True)
+    return MuonAndAdamW(torch.optim.Muon(orthogonal, adjust_lr_fn="match_rms_adamw"), adamw) if orthogonal else adamw
 
 
 def build_average(module: nn.Module, settings: TrainingSettings) -> WeightAverage:

@@ -38,7 +38,12 @@ class TrainingSettings(Settings):
     max_steps: int | None = Field(None, gt=0, description="stop after this many optimiser steps, if sooner")
     tokens_per_batch: int = Field(1024, ge=8, description="token budget of one batch, padding included")
     accumulation: int = Field(1, gt=0, le=4096, description="batches summed up for one optimiser step")
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="peak learning rate of AdamW")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw",
+        description="`muon` moves the matrices of the layers by orthogonal steps, all else by AdamW: fewer epochs for a "
+        "model that is trained from scratch",
+    )
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="peak learning rate")
     head_learning_rate: float | None = Field(
         None, gt=0, le=10, description="peak rate of the head; `learning_rate` if not given"
     )
@@ -69,6 +74,12 @@ class TrainingSettings(Settings):
     select_by: str | None = Field(None, description="metric that chooses the best state; the job's own if not given")
     log_every: int = Field(20, gt=0, description="steps between records in metrics.jsonl")
     threads: int | None = Field(None, gt=0, description="processor threads; OMP_NUM_THREADS or all cores if not given")
+
+    @model_validator(mode="after")
+    def _adapters_by_adamw(self) -> TrainingSettings:
+        if self.lora is not None and self.optimizer == "muon":
+            raise ValueError("the matrices of adapters are learnt by adamw; leave optimizer out")
+        return self
 
     @model_validator(mode="after")
     def _averages_one_way(self) -> TrainingSettings:

@@ -19,7 +19,7 @@ from heedful.errors import JobError
 from heedful.evaluation import Evaluation, measure
 from heedful.tasks import Batch, Task
 from heedful.training.interruption import StopRequest
-from heedful.training.optimisation import build_average, build_optimizer
+from heedful.training.optimisation import Optimizer, build_average, build_optimizer
 from heedful.training.schedule import rate_factor
 from heedful.training.settings import TrainingSettings
 from heedful.training.tuning import prepare
@@ -164,7 +164,7 @@ class Trainer:
                 group = [self.task.collate(self.examples.take(rows), seed=epoch.seed) for rows in chosen]
                 yield epoch.number + (start + len(chosen)) / len(epoch.batches), group
 
-    def _step(self, state: TrainingState, optimizer: torch.optim.Optimizer, group: list[Batch]) -> None:
+    def _step(self, state: TrainingState, optimizer: Optimizer, group: list[Batch]) -> None:
         settings, network, step = self.settings, self.task.network, state.step + 1
         network.train()
         targets = sum(batch.num_targets for batch in group) or 1.0  # where all are out of scope

@@ -87,24 +87,26 @@ def prepare(network: nn.Module, settings: TrainingSettings, *, seed: int) -> Non
 
 
 def parameter_groups(network: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
-    """Groups of the parameters that learn, each with its peak rate (``initial_lr``) and its ``weight_decay``.
+    """Groups of the parameters that learn, each with its peak rate (``initial_lr``), its ``weight_decay``, and whether
+    it is ``orthogonal``: matrices inside of layers, where Muon is to update them.
 
     A parameter with n layers between it and the end of its stack learns at ``learning_rate`` · ``layer_decay``ⁿ
     (Howard and Ruder 2018, section 3.2; Clark et al. 2020, appendix B), one of the head at ``head_learning_rate``.
     Biases, norms and other vectors are not decayed.
     """
     layout = Layout.of(network)
-    groups: defaultdict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    groups: defaultdict[tuple[float, float, bool], list[nn.Parameter]] = defaultdict(list)
     for names, parameter in _shared(network):
         if not parameter.requires_grad:
             continue
         rate = settings.learning_rate * settings.layer_decay ** min(map(layout.layers_above, names))
         if settings.head_learning_rate is not None and names[0].startswith(HEAD):
             rate = settings.head_learning_rate
-        groups[rate, settings.weight_decay if parameter.dim() > 1 else 0.0].append(parameter)
+        orthogonal = settings.optimizer == "muon" and parameter.dim() == 2 and _LAYER.match(names[0]) is not None  # noqa: PLR2004
+        groups[rate, settings.weight_decay if parameter.dim() > 1 else 0.0, orthogonal].append(parameter)
     return [
-        {"params": parameters, "lr": rate, "initial_lr": rate, "weight_decay": decay}
-        for (rate, decay), parameters in groups.items()
+        {"params": parameters, "lr": rate, "initial_lr": rate, "weight_decay": decay, "orthogonal": orthogonal}
+        for (rate, decay, orthogonal), parameters in groups.items()
     ]
 
 
@@ -113,6 +115,7 @@ def _check(network: nn.Module, layout: Layout, settings: TrainingSettings) -> No
         "freeze.layers": settings.freeze.layers > 0,
         "freeze.embeddings": settings.freeze.embeddings,
         "layer_decay": settings.layer_decay != 1,
+        "optimizer=muon": settings.optimizer == "muon",
     }
     asked = [name for name, wanted in by_layer.items() if wanted]
     if asked and not layout.num_layers:

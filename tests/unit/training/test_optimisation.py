@@ -129,3 +129,46 @@ def test_before_there_is_an_average_the_module_is_kept(settings: dict[str, Any])
 def test_two_averages_are_one_too_many() -> None:
     with pytest.raises(ValidationError, match="average_last and weight_average are two averages"):
         TrainingSettings(average_last=5, weight_average=0.9)
+
+
+def test_muon_moves_matrices_of_layers_by_orthogonal_steps_and_all_else_as_adamw(
+    untrained: Callable[..., TextClassifier], rows: Rows
+) -> None:
+    networks = [untrained(rows).network for _ in range(2)]
+    optimizers = [
+        build_optimizer(network, TrainingSettings(learning_rate=0.01, weight_decay=0.0, optimizer=name))
+        for network, name in zip(networks, ("muon", "adamw"), strict=True)
+    ]
+    before = {name: parameter.detach().clone() for name, parameter in networks[0].named_parameters()}
+    for network, optimizer in zip(networks, optimizers, strict=True):
+        generator = torch.Generator().manual_seed(0)
+        for parameter in network.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step()
+        optimizer.zero_grad()
+        assert all(parameter.grad is None for parameter in network.parameters())
+    by_muon = 0
+    for name, parameter in networks[0].named_parameters():
+        step = before[name] - parameter.detach()
+        if ".layers." in name and parameter.dim() == 2:
+            by_muon += 1
+            # Five rounds bring every singular value near to 1, not onto it.
+            sizes = torch.linalg.svdvals(step) / (0.01 * 0.2 * max(parameter.shape) ** 0.5)
+            assert 0.6 < sizes.min() and sizes.max() < 1.3, name
+        else:
+            assert torch.equal(parameter, networks[1].get_parameter(name)), name
+    assert by_muon == 6 * len(networks[0].model.encoder.layers)  # type: ignore[union-attr, arg-type]
+
+
+def test_every_parameter_is_optimised_once_by_muon_or_adamw(
+    untrained: Callable[..., TextClassifier], rows: Rows
+) -> None:
+    network = untrained(rows).network
+    groups = build_optimizer(network, TrainingSettings(optimizer="muon")).param_groups
+    optimised = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(optimised) == sorted(map(id, network.parameters()))
+
+
+def test_muon_is_not_for_adapters() -> None:
+    with pytest.raises(ValidationError, match="adapters are learnt by adamw"):
+        TrainingSettings(optimizer="muon", lora={})  # type: ignore[arg-type]

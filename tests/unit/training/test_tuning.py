@@ -283,6 +283,7 @@ class Bag(nn.Module):
         ({"freeze": {"layers": 1}}, "freeze.layers"),
         ({"freeze": {"embeddings": True}}, "freeze.embeddings"),
         ({"layer_decay": 0.9}, "layer_decay"),
+        ({"optimizer": "muon"}, "optimizer=muon"),
     ],
 )
 def test_a_model_without_layers_by_name_has_no_layer_options(settings: dict[str, Any], name: str) -> None:
