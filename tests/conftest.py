@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import signal
@@ -49,6 +50,14 @@ def _make_rows(count: int) -> list[Row]:
 def _interruptible() -> None:
     """A shell switches Ctrl-C off for what it starts in the background, and for all that this starts in turn."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of compiled networks that is not the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["HEEDFUL_CACHE"] = str(folder)
+    return folder
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,6 +11,7 @@ from heedful.cli.options import (
     AllowCode,
     AllowPickle,
     BadRow,
+    Engine,
     Job,
     Json,
     LabelColumn,
@@ -22,6 +23,9 @@ from heedful.cli.options import (
     TargetColumn,
     TargetLanguage,
     TextColumn,
+    Threads,
+    Workers,
+    answering_task,
     renamed,
 )
 
@@ -66,6 +70,9 @@ def command(
     ] = 1000,
     job: Job = None,
     precision: Precision = None,
+    engine: Engine = "eager",
+    threads: Threads = None,
+    workers: Workers = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
     allow_code: AllowCode = None,
@@ -83,8 +90,16 @@ def command(
     from heedful.progress import ProgressBar
     from heedful.tasks import load
 
-    task = load(
-        model, task=job, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code, precision=precision
+    task = answering_task(
+        model,
+        threads=threads,
+        workers=workers,
+        task=job,
+        revision=revision,
+        allow_pickle=allow_pickle,
+        allow_code=allow_code,
+        precision=precision,
+        engine=engine,
     )
     rival = None if against is None else load(against, task=task.job, allow_pickle=allow_pickle, allow_code=allow_code)
     columns = renamed(task.card.columns, text=text_column, pair=pair_column, label=label_column, target=target_column)

@@ -13,6 +13,7 @@ import typer
 
 from heedful import __version__
 from heedful.cli import (
+    bench,
     convert,
     demo,
     doctor,
@@ -28,7 +29,7 @@ from heedful.cli import (
 from heedful.errors import HeedfulError
 
 INTERRUPTED = 130
-VERBS = (train, evaluate, predict, translate, summarize, explain, quantize, doctor, convert, families, demo)
+VERBS = (train, evaluate, predict, translate, summarize, explain, quantize, bench, doctor, convert, families, demo)
 
 app = typer.Typer(
     name="heedful",

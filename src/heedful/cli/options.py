@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 if TYPE_CHECKING:
     from heedful.data import Columns
+    from heedful.tasks import AnyTask
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
 TextColumn = Annotated[
@@ -76,6 +77,19 @@ Precision = Annotated[
     Literal["int8"] | None,
     typer.Option(help="Numbers to compute on: int8, 8-bit integers, see heedful quantize. As stored if not given."),
 ]
+Engine = Annotated[
+    Literal["eager", "openvino", "auto"],
+    typer.Option(help="What computes a classifier: PyTorch, OpenVINO (an extra), or the faster one in a short trial."),
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, max=1024, metavar="N", help="Processor threads in all; all cores if not given.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=1024, metavar="N", help="Batches computed at a time, which share the threads; as suits if not given."
+    ),
+]
 BadRow = Annotated[
     Literal["error", "skip"],
     typer.Option(help="What to do with a row that cannot be used: stop, or leave it out and count it."),
@@ -85,3 +99,23 @@ BadRow = Annotated[
 def renamed(columns: Columns, **given: str | None) -> Columns:
     """``columns`` with the names that were given on the command line."""
     return columns.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+def answering_task(model: str, *, threads: int | None = None, workers: int | None = None, **options: Any) -> AnyTask:
+    """The task that is to answer, on so many threads; what its user should know of it is said.
+
+    Args:
+        options: of :func:`heedful.load`.
+    """
+    import torch
+
+    from heedful.inference import Workers as Side
+    from heedful.tasks import load
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    task = load(model, **options)
+    task.workers = Side(count=workers)
+    for note in task.notes:
+        typer.echo(f"heedful: {note}", err=True)
+    return task

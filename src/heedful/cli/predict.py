@@ -10,6 +10,7 @@ from heedful.cli.options import (
     AllowCode,
     AllowPickle,
     BadRow,
+    Engine,
     Form,
     Job,
     Json,
@@ -21,6 +22,9 @@ from heedful.cli.options import (
     Revision,
     TextColumn,
     TextsOrDocument,
+    Threads,
+    Workers,
+    answering_task,
     renamed,
 )
 
@@ -45,6 +49,9 @@ def command(
     resume: Resume = False,
     job: Job = None,
     precision: Precision = None,
+    engine: Engine = "eager",
+    threads: Threads = None,
+    workers: Workers = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
     allow_code: AllowCode = None,
@@ -56,10 +63,17 @@ def command(
     --json, one JSON object. A blank line of plain text is answered too, so that answers and lines stay side by side.
     """
     from heedful.cli.answering import Work, answer_all
-    from heedful.tasks import load
 
-    task = load(
-        model, task=job, revision=revision, allow_pickle=allow_pickle, allow_code=allow_code, precision=precision
+    task = answering_task(
+        model,
+        threads=threads,
+        workers=workers,
+        task=job,
+        revision=revision,
+        allow_pickle=allow_pickle,
+        allow_code=allow_code,
+        precision=precision,
+        engine=engine,
     )
     columns = renamed(task.card.columns, text=text_column, pair=pair_column)
     answer_all(task, Work(data, columns, on_bad_row, form, output, resume, as_json, top))

@@ -20,6 +20,8 @@ from heedful.cli.options import (
     Revision,
     TextColumn,
     TextsOrDocument,
+    Threads,
+    answering_task,
     renamed,
 )
 
@@ -45,6 +47,7 @@ def command(
     text_column: TextColumn = None,
     on_bad_row: BadRow = "error",
     precision: Precision = None,
+    threads: Threads = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
     as_json: Json = False,
@@ -54,11 +57,13 @@ def command(
     One line for each text, in order; with --json, one JSON object with all there is to say about it.
     """
     from heedful.cli.answering import Work, answer_all
-    from heedful.tasks import Summarizer, load
+    from heedful.tasks import Summarizer
     from heedful.tasks.text_to_text.options import AnswerOptions
     from heedful.tasks.text_to_text.search import length_changes
 
-    task = load(model, task=Summarizer.job, revision=revision, allow_pickle=allow_pickle, precision=precision)
+    task = answering_task(
+        model, threads=threads, task=Summarizer.job, revision=revision, allow_pickle=allow_pickle, precision=precision
+    )
     changes = length_changes(length, task.card.generation) | ({"num_beams": beams} if beams else {})
     columns = renamed(task.card.columns, text=text_column)
     options = AnswerOptions(generation=changes, long_input=long_input)

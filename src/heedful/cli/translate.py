@@ -23,6 +23,8 @@ from heedful.cli.options import (
     TargetLanguage,
     TextColumn,
     TextsOrDocument,
+    Threads,
+    answering_task,
     renamed,
 )
 
@@ -61,6 +63,7 @@ def command(
     text_column: TextColumn = None,
     on_bad_row: BadRow = "error",
     precision: Precision = None,
+    threads: Threads = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
     as_json: Json = False,
@@ -71,12 +74,14 @@ def command(
     addresses stay as they are.
     """
     from heedful.cli.answering import Work, answer_all
-    from heedful.tasks import Translator, load
+    from heedful.tasks import Translator
     from heedful.tasks.text_to_text.glossary import Glossary
     from heedful.tasks.text_to_text.memory import TranslationMemory
     from heedful.tasks.text_to_text.options import AnswerOptions
 
-    task = load(model, task=Translator.job, revision=revision, allow_pickle=allow_pickle, precision=precision)
+    task = answering_task(
+        model, threads=threads, task=Translator.job, revision=revision, allow_pickle=allow_pickle, precision=precision
+    )
     if source or target:
         task.set_languages(source=source, target=target)
     options = AnswerOptions(

@@ -2,14 +2,19 @@
 
 from heedful.inference.batches import batches_of
 from heedful.inference.calibration import Inputs, observing
+from heedful.inference.openvino import OpenVino, cache_folder, is_installed
 from heedful.inference.rounding import INT8_FILE, join, linear_maps, put, read_maps, rounded, write_maps
-from heedful.inference.workers import Workers
+from heedful.inference.workers import Plan, Workers
 
 __all__ = [
     "INT8_FILE",
     "Inputs",
+    "OpenVino",
+    "Plan",
     "Workers",
     "batches_of",
+    "cache_folder",
+    "is_installed",
     "join",
     "linear_maps",
     "observing",

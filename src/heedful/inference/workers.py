@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -15,6 +15,15 @@ Result = TypeVar("Result")
 
 AHEAD = 2
 """Batches that wait for each worker, so that none waits for the next."""
+
+
+class Plan(NamedTuple):
+    """How some batches are computed."""
+
+    workers: int
+    """So many batches at a time."""
+    threads: int
+    """Processor threads of each."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +37,14 @@ class Workers:
     count: int | None = None
     threads: int | None = None
 
-    def plan(self, num_batches: int) -> tuple[int, int]:
-        """Workers and threads of each, for so many batches: no more than PyTorch may use, unless they are given."""
+    def plan(self, num_batches: int) -> Plan:
+        """For so many batches, no more threads than PyTorch may use, unless they are given."""
         available = torch.get_num_threads()
         if self.count is None:
             count = max(1, available // (self.threads or 1)) if num_batches >= AHEAD * available else 1
         else:
             count = self.count
-        return count, self.threads or max(1, available // count)
+        return Plan(count, self.threads or max(1, available // count))
 
     def map(self, compute: Callable[[Item], Result], batches: Sequence[Item]) -> Iterator[Result]:
         """What ``compute`` makes of each batch, in order.

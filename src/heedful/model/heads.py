@@ -25,7 +25,7 @@ def pool_last(hidden: Tensor, mask: Tensor) -> Tensor:
 
 
 def _pick(hidden: Tensor, index: Tensor) -> Tensor:
-    return hidden[torch.arange(len(index), device=index.device), index]
+    return hidden[torch.arange(index.shape[0], device=index.device), index]
 
 
 POOLINGS = {"mean": pool_mean, "first": pool_first, "last": pool_last}

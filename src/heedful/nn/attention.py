@@ -36,7 +36,7 @@ class AttentionKernel(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=mask.is_causal,
             scale=self.scale,
-            enable_gqa=query.shape[1] != keys.shape[1],
+            enable_gqa=bool(query.shape[1] != keys.shape[1]),  # of plain numbers, even while a tracer follows
         )
 
 

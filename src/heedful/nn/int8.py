@@ -12,8 +12,10 @@ from functools import cache
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from heedful.nn.feedforward import FeedForward
+from heedful.nn.tracing import is_traced
 
 LARGEST_WEIGHT = 127
 LEVELS = 255
@@ -32,6 +34,11 @@ def has_kernel() -> bool:
     cpu = torch.cpu
     knows = any(getattr(cpu, name, bool)() for name in ("_is_vnni_supported", "_is_amx_tile_supported"))
     return knows and hasattr(torch.ops.onednn, "qlinear_pointwise")
+
+
+def multiplies_integers(x: Tensor) -> bool:
+    """Whether the kernel takes what stands for ``x``; it does not where a network is only written down by a tracer."""
+    return x.device.type == "cpu" and has_kernel() and not is_traced()
 
 
 class Int8Linear(nn.Module):
@@ -113,12 +120,24 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., I) -> (..., O)."""
-        if self.span is not None:
-            return self.product(self.rounded(x))
+        if self.span is None:
+            return self._row_by_row(x)
+        return self.product(self.rounded(x)) if multiplies_integers(x) else self._imitated(x, *self.span)
+
+    def _row_by_row(self, x: Tensor) -> Tensor:
         scale = (x.abs().amax(-1, keepdim=True) / LARGEST_WEIGHT).clamp(min=torch.finfo(x.dtype).tiny)
-        whole = (x / scale).round_().add_(MIDDLE).to(torch.uint8)
-        product = self._multiply(whole, 1.0, MIDDLE, bias=None).mul_(scale)
+        whole = (x / scale).round_()
+        if multiplies_integers(x):
+            product = self._multiply(whole.add_(MIDDLE).to(torch.uint8), 1.0, MIDDLE, bias=None)
+        else:
+            product = whole @ self.weight.float().T * self.weight_scale
+        product = product.mul_(scale)
         return product if self.bias is None else product.add_(self.bias)
+
+    def _imitated(self, x: Tensor, scale: float, zero_point: int) -> Tensor:
+        """What the whole numbers give, by fractions that stand for them: compilers of networks know this form."""
+        x = torch.fake_quantize_per_tensor_affine(x, scale, zero_point, 0, LEVELS)
+        return F.linear(x, self.weight.float() * self.weight_scale[:, None], self.bias)
 
     def rounded(self, x: Tensor) -> Tensor:
         """(..., I) -> whole numbers (..., I) uint8, by what was chosen beforehand."""
@@ -127,7 +146,7 @@ class Int8Linear(nn.Module):
         return (x * (1 / scale)).round_().add_(zero_point).clamp_(0, LEVELS).to(torch.uint8)
 
     def product(self, whole: Tensor, activation: nn.Module | None = None, reader: Int8Linear | None = None) -> Tensor:
-        """(..., I) uint8 -> (..., O).
+        """(..., I) uint8 -> (..., O), where :func:`multiplies_integers`.
 
         Args:
             activation: of the sums, one of :data:`FUSED`.
@@ -146,11 +165,6 @@ class Int8Linear(nn.Module):
         activation: nn.Module | None = None,
         reader: Int8Linear | None = None,
     ) -> Tensor:
-        if whole.device.type != "cpu" or not has_kernel():
-            y = (whole.float() - zero_point) @ self.weight.float().T * (self.weight_scale * scale)
-            y = y if bias is None else y + bias
-            y = y if activation is None else activation(y)
-            return y if reader is None else reader.rounded(y)
         packed, zeros = self._pack()
         into = (1.0, 0) if reader is None or reader.span is None else reader.span
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
@@ -203,8 +217,10 @@ class Int8FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
-        inner = self.up.product(self.up.rounded(x), self.activation, self.down)
-        return self.down.product(inner)
+        if not multiplies_integers(x):
+            output: Tensor = self.down(self.activation(self.up(x)))
+            return output
+        return self.down.product(self.up.product(self.up.rounded(x), self.activation, self.down))
 
 
 def is_rounded(network: nn.Module) -> bool:

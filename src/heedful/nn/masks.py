@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from heedful.nn.tracing import is_traced
+
 
 class AttentionMask(NamedTuple):
     """What the attention kernel is told about visibility.
@@ -46,9 +48,9 @@ def self_attention_mask(
         bias: (1, H, T, S) added to the scaled scores, e.g. of relative positions.
         device: where the mask is needed.
     """
-    hides_future = causal and query_length > 1
-    if window is not None and window >= key_length:
-        window = None
+    hides_future = causal and bool(query_length > 1)  # of a plain number, even where a tracer follows
+    if window is not None and window >= key_length and not is_traced():
+        window = None  # nothing is hidden here; what a tracer writes down is to hold for longer texts too
     if bias is None and mask is None and window is None and (not hides_future or query_length == key_length):
         return AttentionMask(None, is_causal=hides_future)
 
@@ -62,6 +64,8 @@ def self_attention_mask(
         if window is not None:
             visible &= distance.abs() < window
         allowed = visible if allowed is None else allowed & visible
+        if is_traced():
+            allowed = allowed | (distance == 0)  # padding that sees nothing would be no number in other engines
     if bias is None:
         return AttentionMask(allowed)
     return AttentionMask(bias if allowed is None else bias.masked_fill(~allowed, -torch.inf))

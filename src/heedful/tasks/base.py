@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from heedful.data import Columns, Example, ExampleReader, ExampleStore, OnBadRow
-from heedful.inference import Workers
+from heedful.inference import OpenVino, Workers
 from heedful.metrics import ClassScores, Metric, MetricValue, Statistics
 from heedful.tasks.own_module import ModuleSpec
 from heedful.text import Tokenizer
@@ -108,6 +108,8 @@ class Task(ABC, Generic[B]):
     """What its user may want to know about how it was made."""
     workers: Workers = Workers()
     """How many batches it computes at a time."""
+    engine: OpenVino | None = None
+    """What computes its network for answers, if PyTorch does not."""
 
     @property
     @abstractmethod

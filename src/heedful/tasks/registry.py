@@ -23,6 +23,7 @@ from heedful.tasks.classification import (
     finish_classifier,
     load_classifier,
 )
+from heedful.tasks.engines import EAGER, set_engine
 from heedful.tasks.model_source import OWN_MODULE
 from heedful.tasks.quantization import set_precision
 from heedful.tasks.text_to_text import (
@@ -104,6 +105,7 @@ def load(  # noqa: PLR0913 - each says another thing of the model, and none belo
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
     precision: str | None = None,
+    engine: str = EAGER,
 ) -> AnyTask:
     """Load what somebody trained: a run, the folder of a checkpoint of a known family, or one of the Hub.
 
@@ -120,6 +122,8 @@ def load(  # noqa: PLR0913 - each says another thing of the model, and none belo
         precision: ``"int8"`` has the network's linear maps multiply 8-bit integers, on a processor: those that
             ``heedful quantize`` made, else integers of the inputs' own size. Such a task answers and is evaluated;
             it is not saved, trained or explained.
+        engine: what computes a classifier's answers on a processor: ``"eager"``, PyTorch; ``"openvino"``, a compiled
+            form of the network, which is kept for the next time; ``"auto"``, the faster of them in a short trial.
 
     Raises:
         CheckpointError: the folder is missing, incomplete, of no known family, has no trained head, or needs code
@@ -148,6 +152,7 @@ def load(  # noqa: PLR0913 - each says another thing of the model, and none belo
     _placed(loaded, wanted, device)
     if precision is not None:
         set_precision(loaded, precision, located.folder)
+    set_engine(loaded, engine)
     return loaded
 
 

@@ -33,7 +33,7 @@ class MuonAndAdamW:
 
     def step(self) -> None:
         """Update all parameters."""
-        self.muon.step()
+        self.muon.step()  # type: ignore[no-untyped-call]
         self.adamw.step()
 
     def zero_grad(self) -> None:

@@ -102,7 +102,7 @@ def parameter_groups(network: nn.Module, settings: TrainingSettings) -> list[dic
         rate = settings.learning_rate * settings.layer_decay ** min(map(layout.layers_above, names))
         if settings.head_learning_rate is not None and names[0].startswith(HEAD):
             rate = settings.head_learning_rate
-        orthogonal = settings.optimizer == "muon" and parameter.dim() == 2 and _LAYER.match(names[0]) is not None  # noqa: PLR2004
+        orthogonal = settings.optimizer == "muon" and parameter.dim() == 2 and _LAYER.match(names[0]) is not None
         groups[rate, settings.weight_decay if parameter.dim() > 1 else 0.0, orthogonal].append(parameter)
     return [
         {"params": parameters, "lr": rate, "initial_lr": rate, "weight_decay": decay, "orthogonal": orthogonal}

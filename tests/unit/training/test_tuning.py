@@ -183,7 +183,9 @@ def test_every_group_follows_the_schedule(
     seen: list[list[float]] = []
 
     def build_and_watch(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-        made.append(build_optimizer(module, settings))
+        optimizer = build_optimizer(module, settings)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        made.append(optimizer)
         made[0].register_step_pre_hook(lambda *rest: seen.append([group["lr"] for group in made[0].param_groups]))
         return made[0]
 

@@ -146,19 +146,21 @@ class TextClassifier(Task[ClassificationBatch]):
         totals = np.zeros((len(texts), len(self.labels)))
         is_first = np.diff(owner, prepend=-1) > 0
         lengths = np.array([len(window.ids) for window in windows], dtype=np.int32)
-        self.network.eval()
+        if self.network.training:
+            self.network.eval()  # goes through all modules: for one text that would take longer than many a layer
+        batches = batches_of(lengths, PREDICTION_TOKENS)
+        # A module of the user's own may not bear two threads, and an accelerator takes one batch after the other.
+        apart = self.device.type == "cpu" and isinstance(self.model, Transformer)
+        workers = self.workers if apart else Workers(count=1)
+        network = self.network if self.engine is None else self.engine.network(workers.plan(len(batches)))
 
         @torch.inference_mode()
         def compute(rows: NDArray[np.int64]) -> NDArray[np.float64]:
             stacked = stack_windows([[windows[row]] for row in rows], self._pad_id, self.device)
             ids, mask, token_types, _, _ = stacked
-            logits: Tensor = self.network(ids, mask, token_types)
+            logits: Tensor = network(ids, mask, token_types)
             return logits.double().cpu().numpy()
 
-        batches = batches_of(lengths, PREDICTION_TOKENS)
-        # A module of the user's own may not bear two threads, and an accelerator takes one batch after the other.
-        apart = self.device.type == "cpu" and isinstance(self.model, Transformer)
-        workers = self.workers if apart else Workers(count=1)
         for rows, logits in zip(batches, workers.map(compute, batches), strict=True):
             np.add.at(totals, owner[rows], logits)
             if tally is not None:
@@ -170,6 +172,15 @@ class TextClassifier(Task[ClassificationBatch]):
             cut_tokens=np.array([fitted.cut_tokens for fitted in texts], dtype=np.int64),
             windows=counts,
         )
+
+    def example_inputs(self, rows: int, tokens: int) -> tuple[Tensor, ...]:
+        """Random ids, a mask and, if the network knows them, token types (rows, tokens); the last row is padded."""
+        generator = torch.Generator().manual_seed(tokens)
+        ids = torch.randint(self.tokenizer.vocabulary_size, (rows, tokens), generator=generator)
+        mask = torch.ones_like(ids, dtype=torch.bool)
+        if rows > 1:
+            mask[-1, tokens - tokens // 3 :] = False
+        return (ids, mask, torch.zeros_like(ids)) if self.network.knows_token_types else (ids, mask)
 
     def _windows(self, examples: Sequence[Example], *, seed: int | None = None) -> list[FittedText]:
         """Texts as the network sees them; in a training epoch, which has a seed, words are cut in ways of its own."""
@@ -321,7 +332,7 @@ class TextClassifier(Task[ClassificationBatch]):
         """Write a model folder; see :func:`heedful.checkpoint.save_folder`."""
         save_folder(
             Path(folder),
-            config=self._config,
+            config=self.config,
             network=self.network,
             tokenizers={Side.SOURCE: self.tokenizer},
             card=self.card.model_dump_json(indent=2),
@@ -330,7 +341,7 @@ class TextClassifier(Task[ClassificationBatch]):
         )
 
     @property
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What ``config.json`` says of the model."""
         config: dict[str, Any] = {}
         if isinstance(self.model, Transformer):

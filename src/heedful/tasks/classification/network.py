@@ -24,6 +24,13 @@ class ClassificationNetwork(nn.Module):
         self.head = head
         self.decoder_start = decoder_start
 
+    @property
+    def knows_token_types(self) -> bool:
+        """Whether the model tells one text of a pair from the other by the types of their tokens."""
+        encoder = self.model.encoder if isinstance(self.model, Transformer) else None
+        known = None if encoder is None else encoder.embeddings.token_types
+        return known is not None and known.num_embeddings > 1
+
     def forward(self, ids: Tensor, mask: Tensor, token_types: Tensor | None = None) -> Tensor:
         """Ids (R, S) int64, mask (R, S) bool and token types (R, S) int64 -> logits (R, C).
 
@@ -45,8 +52,7 @@ class ClassificationNetwork(nn.Module):
         hiding = None if bool(mask.all()) else mask  # attention is faster where it has nothing to hide
         if model.encoder is None:
             return model.decode(ids, mask=hiding)
-        known = model.encoder.embeddings.token_types
-        memory = model.encode(ids, hiding, token_types if known is not None and known.num_embeddings > 1 else None)
+        memory = model.encode(ids, hiding, token_types if self.knows_token_types else None)
         if model.decoder is None:
             return memory
         start = torch.full_like(ids[:, :1], self.decoder_start or 0)

@@ -1,0 +1,146 @@
+"""Which way of answering is the fastest on this machine: engines, precisions and numbers of workers, each measured."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from heedful.errors import HeedfulError, JobError
+from heedful.inference import INT8_FILE, OpenVino, Workers, is_installed
+from heedful.nn import Layer
+from heedful.nn.int8 import Int8Linear, is_rounded
+from heedful.tasks.classification import TextClassifier
+from heedful.tasks.engines import EAGER
+from heedful.tasks.speed import Speed, measure_speed
+
+LIMIT_SIZE = 2048
+"""Rows and columns of the matrices whose product is the machine's limit."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of answering."""
+
+    engine: str
+    precision: str | None
+    """None: as the model is stored."""
+    workers: int | None
+    """Batches at a time, which share the threads; None where a task has no choice."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A way of answering, and what it costs."""
+
+    way: Way
+    speed: Speed
+    of_limit: float | None
+    """Share of what the machine's products of matrices reach; None where the work is not known."""
+    peak_memory: int | None
+    """Bytes, of a process that does nothing else; None where the system does not tell."""
+    start_seconds: float
+    """From nothing to a task that can answer."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A way that cannot be gone."""
+
+    way: Way
+    why: str
+
+
+def ways_of(task: Any, folder: Path, threads: int) -> Iterator[Way]:
+    """What may be chosen for a task that was loaded from a folder."""
+    precisions = (None, "int8") if (folder / INT8_FILE).is_file() else (None,)
+    for precision in precisions:
+        if not isinstance(task, TextClassifier):
+            yield Way(EAGER, precision, None)
+            continue
+        for engine in (EAGER, OpenVino.name) if is_installed() else (EAGER,):
+            for workers in sorted({1, threads}, reverse=True):
+                yield Way(engine, precision, workers)
+
+
+def bench(
+    source: str, ways: Iterable[Way], texts: Sequence[str], *, threads: int, seconds: float, **options: Any
+) -> Iterator[Measured | Left]:
+    """Measure each way in a process of its own, one after the other.
+
+    Args:
+        seconds: for which each answers, about.
+        options: of :func:`heedful.load`.
+    """
+    for way in ways:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+            try:
+                yield process.submit(_measured, source, way, list(texts), threads, seconds, options).result()
+            except HeedfulError as error:
+                yield Left(way, str(error))
+            except BrokenProcessPool as error:
+                raise JobError("the process that was measured is gone; memory may have run out") from error
+
+
+def _measured(
+    source: str, way: Way, texts: list[str], threads: int, seconds: float, options: dict[str, Any]
+) -> Measured | Left:
+    from heedful.tasks.registry import load  # noqa: PLC0415 - which begins with what is above
+
+    started = time.perf_counter()
+    torch.set_num_threads(threads)
+    task = load(source, precision=way.precision, engine=way.engine, **options)
+    if way.engine != EAGER and task.engine is None:
+        return Left(way, task.notes[-1])
+    task.workers = Workers(count=way.workers)
+    start_seconds = time.perf_counter() - started
+    speed = measure_speed(task, texts, seconds=seconds)
+    of_limit = None
+    if isinstance(task, TextClassifier):
+        work = 2 * products_a_token(task.network) * speed.tokens_per_second
+        of_limit = work / _limit(integers=is_rounded(task.network), seconds=min(seconds / 4, 1.0))
+    return Measured(way, speed, of_limit, _peak_memory(), start_seconds)
+
+
+def products_a_token(network: nn.Module) -> int:
+    """Multiplications of the linear maps in a network's layers for each token that is read."""
+    layers = (module for module in network.modules() if isinstance(module, Layer))
+    maps = (part for layer in layers for part in layer.modules() if isinstance(part, nn.Linear | Int8Linear))
+    return sum(each.in_features * each.out_features for each in maps)
+
+
+def _limit(*, integers: bool, seconds: float) -> float:
+    """Multiplications and additions a second of the largest products that the machine's threads make."""
+    linear: nn.Module = nn.Linear(LIMIT_SIZE, LIMIT_SIZE, bias=False)
+    work: Callable[[], object]
+    x = torch.rand(LIMIT_SIZE, LIMIT_SIZE)
+    if integers:
+        rounded = Int8Linear.of(linear, (0.0, 1.0))  # type: ignore[arg-type]
+        whole = rounded.rounded(x)
+        work = lambda: rounded.product(whole)  # noqa: E731
+    else:
+        work = lambda: linear(x)  # noqa: E731
+    best, begun = float("inf"), time.perf_counter()
+    with torch.inference_mode():
+        while time.perf_counter() - begun < seconds:
+            started = time.perf_counter()
+            work()
+            best = min(best, time.perf_counter() - started)
+    return 2 * LIMIT_SIZE**3 / best
+
+
+def _peak_memory() -> int | None:
+    # Not resource.getrusage: on Linux its figure is never below what the parent process held.
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)

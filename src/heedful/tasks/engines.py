@@ -1,0 +1,83 @@
+"""Which engine computes a task's network: PyTorch itself, or a compiled form of the network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+
+from heedful.errors import RequestError, UnsupportedError
+from heedful.inference import OpenVino, is_installed
+from heedful.settings import nearest
+from heedful.tasks.base import Task
+from heedful.tasks.classification import TextClassifier
+from heedful.tasks.identity import identity
+from heedful.tasks.speed import measure_speed, recall, remember, some_texts
+
+EAGER, AUTO = "eager", "auto"
+ENGINES = (EAGER, OpenVino.name, AUTO)
+SHAPES = ((2, 9), (1, 2), (3, 40), (1, 160))
+"""Rows and tokens of what a compiled network is compared by; the first is what a tracer sees."""
+SECONDS = 2.0
+"""For which an engine is tried."""
+
+
+def set_engine(task: Task[Any], name: str) -> None:
+    """Have another engine compute a task's answers.
+
+    Where a network cannot be compiled, or its compiled form gives other numbers, PyTorch goes on computing it, and a
+    note of the task says why.
+
+    Args:
+        name: ``"eager"`` for PyTorch; ``"openvino"``; or ``"auto"`` for whichever a short trial finds the faster one,
+            which is remembered.
+
+    Raises:
+        RequestError: there is no such engine.
+        UnsupportedError: it is not installed, or the task is none that it could compute.
+    """
+    if name not in ENGINES:
+        raise RequestError(f"{name!r} is no engine; {nearest(name, ENGINES)}")
+    if name == EAGER or (name == AUTO and not (is_installed() and isinstance(task, TextClassifier))):
+        return
+    if not isinstance(task, TextClassifier):
+        raise UnsupportedError(
+            f"the engine {name} computes classifiers, and this model does {task.job}", remedy="Leave the engine out."
+        )
+    if task.device.type != "cpu" or next(task.network.parameters()).dtype != torch.float32:
+        raise UnsupportedError(
+            f"the engine {name} computes in float32 on a processor", remedy="Leave dtype and device out."
+        )
+    fingerprint = f"{identity(task)} {json.dumps(task.config, sort_keys=True)}"
+    trial = hashlib.sha256(f"{fingerprint} {torch.get_num_threads()}".encode()).hexdigest()
+    known = recall(trial) if name == AUTO else None
+    if known == EAGER:
+        return
+    try:
+        engine = OpenVino(
+            task.network,
+            [task.example_inputs(*shape) for shape in SHAPES],
+            fingerprint=fingerprint if task.module is None else None,
+        )
+    except UnsupportedError as error:
+        if not is_installed():
+            raise
+        task.notes += (f"PyTorch computes the network: {error}",)
+        return
+    if name == AUTO and known is None:
+        known = _faster(task, engine)
+        remember(trial, known)
+    task.engine = None if known == EAGER else engine
+
+
+def _faster(task: TextClassifier, engine: OpenVino) -> str:
+    """The engine with the shorter time, one text's and many texts' being worth the same."""
+    texts = some_texts()
+    cost = {}
+    for name, one in ((EAGER, None), (engine.name, engine)):
+        task.engine = one
+        speed = measure_speed(task, texts, seconds=SECONDS)
+        cost[name] = speed.latency / speed.texts_per_second
+    return min(cost, key=lambda name: cost[name])

@@ -1,0 +1,31 @@
+"""What may be chosen is what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import heedful
+from heedful.inference import INT8_FILE
+from heedful.tasks.bench import Way, products_a_token, ways_of
+from heedful.training import Run
+
+
+def test_a_classifier_is_measured_with_few_and_many_workers(run: Run, tmp_path: Path) -> None:
+    classifier = heedful.load(run.folder)
+    ways = list(ways_of(classifier, tmp_path, 4))
+    assert ways == [Way(engine, None, workers) for engine in ("eager", "openvino") for workers in (4, 1)]
+    (tmp_path / INT8_FILE).touch()
+    assert len(list(ways_of(classifier, tmp_path, 1))) == 4
+
+
+def test_a_model_that_writes_has_no_choice_but_its_numbers(ignorant: Callable[..., Any], tmp_path: Path) -> None:
+    assert list(ways_of(ignorant("translation"), tmp_path, 4)) == [Way("eager", None, None)]
+
+
+def test_the_work_of_a_token_is_counted_from_the_matrices(run: Run) -> None:
+    network = heedful.load(run.folder).network
+    (layer,) = network.model.encoder.layers
+    by_hand = sum(weight.numel() for weight in layer.parameters() if weight.dim() == 2)
+    assert products_a_token(network) == by_hand == 4 * 16 * 16 + 2 * 16 * 32

@@ -1,0 +1,171 @@
+"""Another engine gives the same answers, or PyTorch goes on and says why."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import heedful
+from heedful.data import Example
+from heedful.errors import RequestError, UnsupportedError
+from heedful.inference import OpenVino, Plan, Workers
+from heedful.tasks import TextClassifier, engines
+from heedful.tasks.speed import Speed
+from heedful.training import Run
+
+TOLERANCE = 1e-5
+"""Of logits of size 1 to 5; the largest difference seen is 1e-6."""
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HEEDFUL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def logits(classifier: TextClassifier, texts: list[str]) -> Any:
+    return classifier.score([Example(text, None, (), number) for number, text in enumerate(texts, 1)]).logits
+
+
+@pytest.fixture
+def no_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise AssertionError("it was converted")
+
+    monkeypatch.setattr(OpenVino, "_converted", fail)
+
+
+@pytest.mark.parametrize("precision", [None, "int8"])
+def test_answers_are_those_of_pytorch_for_any_workers(
+    run_copy: Path, jsonl: Callable[..., Path], rows: Any, texts: list[str], precision: str | None
+) -> None:
+    if precision:
+        heedful.quantize(heedful.load(run_copy), jsonl(rows))
+    eager = logits(heedful.load(run_copy, precision=precision), texts)
+    compiled = heedful.load(run_copy, precision=precision, engine="openvino")
+    assert compiled.engine is not None
+    assert compiled.notes == ()
+    for workers in (1, 3):
+        compiled.workers = Workers(count=workers, threads=1)
+        apart = np.abs(logits(compiled, texts) - eager)
+        if precision:  # where a value lies on the edge between two integers, it may go either way
+            assert np.median(apart) <= TOLERANCE
+            assert apart.max() <= 0.1
+        else:
+            assert apart.max() <= TOLERANCE
+
+
+def test_what_was_compiled_is_kept_and_what_is_damaged_is_made_anew(
+    run: Run, texts: list[str], own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = logits(heedful.load(run.folder, engine="openvino"), texts)
+    (kept,) = (own_cache / "openvino").iterdir()
+    assert sorted(path.name for path in kept.iterdir()) == ["model.bin", "model.xml"]
+    converted = []
+    convert = OpenVino._converted
+    monkeypatch.setattr(OpenVino, "_converted", lambda *given: converted.append(1) or convert(*given))
+    assert np.array_equal(logits(heedful.load(run.folder, engine="openvino"), texts), expected)
+    assert not converted
+    for number, name in enumerate(("model.xml", "model.bin"), 1):
+        whole = (kept / name).read_bytes()
+        (kept / name).write_bytes(whole[: len(whole) // 2])
+        for _ in range(2):
+            assert np.array_equal(logits(heedful.load(run.folder, engine="openvino"), texts), expected)
+            assert len(converted) == number
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
+    run: Run, texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    monkeypatch.setenv("HEEDFUL_CACHE", str(tmp_path / "file" / "below"))
+    assert logits(heedful.load(run.folder, engine="openvino"), texts[:1]).shape == (1, 3)
+
+
+def test_nothing_is_reported_to_anybody(run: Run) -> None:
+    heedful.load(run.folder, engine="openvino")
+    assert sys.modules["openvino_telemetry"] is None
+
+
+class Fixed(nn.Module):
+    """Adds what depends on a length in a way that no tracer can follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 3))
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        return mask.float().sum(1, keepdim=True) * self.weight.sum(0) + float(ids.shape[1])
+
+
+def test_a_network_that_a_tracer_cannot_follow_is_refused() -> None:
+    def example(rows: int, tokens: int) -> tuple[Tensor, Tensor]:
+        return torch.ones(rows, tokens, dtype=torch.int64), torch.ones(rows, tokens, dtype=torch.bool)
+
+    with pytest.raises(UnsupportedError, match="gives other numbers than the network"):
+        OpenVino(Fixed(), [example(2, 5), example(1, 9)], fingerprint=None)
+    plain = OpenVino(Fixed(), [example(2, 5), example(1, 5)], fingerprint=None)
+    assert plain.network(Plan(1, 1))(*example(3, 5)).shape == (3, 3)
+
+
+def test_where_compiling_fails_pytorch_goes_on_and_says_why(
+    run: Run, texts: list[str], monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no such operation\nand a long story")
+
+    expected = logits(heedful.load(run.folder), texts)
+    monkeypatch.setattr("openvino.convert_model", fail)
+    classifier = heedful.load(run.folder, engine="openvino")
+    assert classifier.engine is None
+    assert classifier.notes == (
+        "PyTorch computes the network: OpenVINO cannot compute this network: no such operation",
+    )
+    assert np.array_equal(logits(classifier, texts), expected)
+    assert not own_cache.exists()
+
+
+def test_impossible_wishes_are_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RequestError, match=r"'openvin' is no engine; did you mean openvino"):
+        heedful.load(run.folder, engine="openvin")
+    with pytest.raises(UnsupportedError, match="float32 on a processor"):
+        heedful.load(run.folder, engine="openvino", dtype="bfloat16")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(engines, "is_installed", lambda: False)
+    with pytest.raises(UnsupportedError, match=r"pip install 'heedful\[openvino\]'"):
+        heedful.load(run.folder, engine="openvino")
+    assert heedful.load(run.folder, engine="auto").engine is None
+
+
+def test_a_model_that_writes_has_no_other_engine(ignorant: Callable[..., Any]) -> None:
+    translator = ignorant("translation")
+    with pytest.raises(UnsupportedError, match="computes classifiers, and this model does translation"):
+        engines.set_engine(translator, "openvino")
+    engines.set_engine(translator, "auto")
+    assert translator.engine is None
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize("faster", ["eager", "openvino"])
+def test_auto_takes_the_faster_engine_and_remembers_it(run: Run, monkeypatch: pytest.MonkeyPatch, faster: str) -> None:
+    tried = []
+
+    def measure(task: TextClassifier, texts: list[str], *, seconds: float) -> Speed:
+        assert texts
+        assert seconds > 0
+        engine = "eager" if task.engine is None else task.engine.name
+        tried.append(engine)
+        return Speed(2.0 if engine == faster else 1.0, 1.0, 0.0, 1.0, 1.0)
+
+    monkeypatch.setattr(engines, "measure_speed", measure)
+    for _ in range(2):
+        engine = heedful.load(run.folder, engine="auto").engine
+        assert ("eager" if engine is None else engine.name) == faster
+    assert tried == ["eager", "openvino"]
