@@ -29,11 +29,12 @@ def test_each_way_is_measured_and_the_best_are_named(
     told = json.loads(answer.stdout)
     assert (told["texts"], told["threads"], told["left_out"]) == (40, 1, [])
     ways = {(one["way"]["engine"], one["way"]["precision"]) for one in told["measured"]}
-    assert ways == {(engine, precision) for engine in ("eager", "openvino") for precision in (None, "int8")}
+    integers_and_fractions = {(engine, precision) for engine in ("eager", "openvino") for precision in (None, "int8")}
+    assert ways - {("eager", "bfloat16")} == integers_and_fractions
     for one in told["measured"]:
         assert one["speed"]["texts_per_second"] > 0
         assert 0 < one["speed"]["latency"] <= one["speed"]["latency_p95"]
-        assert 0 < one["of_limit"] < 1
+        assert one["of_limit"] is None or 0 < one["of_limit"] < 1
         assert one["peak_memory"] > 50e6
     best = max(told["measured"], key=lambda one: one["speed"]["texts_per_second"])
     assert told["best"]["many texts"] == best["way"]

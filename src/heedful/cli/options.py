@@ -74,8 +74,10 @@ AllowCode = Annotated[
     typer.Option(metavar="PATH", help="Python file of a module of your own that MODEL needs; it is executed."),
 ]
 Precision = Annotated[
-    Literal["int8"] | None,
-    typer.Option(help="Numbers to compute on: int8, 8-bit integers, see heedful quantize. As stored if not given."),
+    Literal["int8", "bfloat16"] | None,
+    typer.Option(
+        help="Numbers to compute on: int8, integers, see heedful quantize; bfloat16, 16 bits. As stored if not given."
+    ),
 ]
 Engine = Annotated[
     Literal["eager", "openvino", "auto"],

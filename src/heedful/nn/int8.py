@@ -41,6 +41,12 @@ def multiplies_integers(x: Tensor) -> bool:
     return x.device.type == "cpu" and has_kernel() and not is_traced()
 
 
+@cache
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for products of bfloat16."""
+    return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+
+
 class Int8Linear(nn.Module):
     """y = W x + b on whole numbers.
 

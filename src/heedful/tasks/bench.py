@@ -17,7 +17,7 @@ from torch import nn
 from heedful.errors import HeedfulError, JobError
 from heedful.inference import INT8_FILE, OpenVino, Workers, is_installed
 from heedful.nn import Layer
-from heedful.nn.int8 import Int8Linear, is_rounded
+from heedful.nn.int8 import Int8Linear, is_rounded, multiplies_bfloat16
 from heedful.tasks.classification import TextClassifier
 from heedful.tasks.engines import EAGER
 from heedful.tasks.speed import Speed, measure_speed
@@ -61,12 +61,15 @@ class Left:
 
 def ways_of(task: Any, folder: Path, threads: int) -> Iterator[Way]:
     """What may be chosen for a task that was loaded from a folder."""
-    precisions = (None, "int8") if (folder / INT8_FILE).is_file() else (None,)
+    precisions: list[str | None] = [None]
+    precisions += ["int8"] if (folder / INT8_FILE).is_file() else []
+    precisions += ["bfloat16"] if multiplies_bfloat16() else []
     for precision in precisions:
         if not isinstance(task, TextClassifier):
             yield Way(EAGER, precision, None)
             continue
-        for engine in (EAGER, OpenVino.name) if is_installed() else (EAGER,):
+        engines = (EAGER, OpenVino.name) if is_installed() and precision != "bfloat16" else (EAGER,)
+        for engine in engines:
             for workers in sorted({1, threads}, reverse=True):
                 yield Way(engine, precision, workers)
 
@@ -104,7 +107,7 @@ def _measured(
     start_seconds = time.perf_counter() - started
     speed = measure_speed(task, texts, seconds=seconds)
     of_limit = None
-    if isinstance(task, TextClassifier):
+    if isinstance(task, TextClassifier) and way.precision != "bfloat16":
         work = 2 * products_a_token(task.network) * speed.tokens_per_second
         of_limit = work / _limit(integers=is_rounded(task.network), seconds=min(seconds / 4, 1.0))
     return Measured(way, speed, of_limit, _peak_memory(), start_seconds)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from heedful.checkpoint import replace_files
 from heedful.data import Columns, Example, ExampleStore, OnBadRow
 from heedful.errors import DataError, JobError, RequestError, UnsupportedError
 from heedful.inference import INT8_FILE, Inputs, join, linear_maps, observing, put, read_maps, rounded, write_maps
 from heedful.metrics import MetricValue
+from heedful.nn.int8 import multiplies_bfloat16
 from heedful.tasks.base import Tally, Task
 
 CALIBRATED = 128
@@ -22,7 +24,7 @@ CALIBRATED = 128
 TOGETHER = 16
 TOLERANCE = 0.3
 """Points of the task's own metric that may be lost."""
-PRECISIONS = ("int8",)
+PRECISIONS = ("int8", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,11 @@ def quantize(
 
 
 def set_precision(task: Task[Any], precision: str, folder: Path) -> None:
-    """Have a task that was just loaded from a folder compute on 8-bit integers.
+    """Have a task that was just loaded from a folder compute on other numbers.
 
-    They are those that ``heedful quantize`` keeps in the folder. Where there are none, inputs are rounded row by row.
+    Args:
+        precision: ``int8`` for the 8-bit integers that ``heedful quantize`` keeps in the folder; where there are none,
+            inputs are rounded row by row. ``bfloat16`` for fractions of 16 bits, in a classifier up to its head.
 
     Raises:
         CheckpointError: what the folder keeps is damaged, or of other weights.
@@ -131,6 +135,13 @@ def set_precision(task: Task[Any], precision: str, folder: Path) -> None:
         raise RequestError(
             f"{precision!r} is no precision", remedy=f"Choose {' or '.join(PRECISIONS)}, or leave it out."
         )
+    if precision == "bfloat16":
+        task.network.bfloat16()
+        if isinstance(head := getattr(task.network, "head", None), nn.Module):
+            head.float()  # of few bits, scores of like labels would be the same
+        if not multiplies_bfloat16():
+            task.notes += ("this processor has no products of bfloat16: expect it to be slow",)
+        return
     task.network.float()
     linears = linear_maps(task.network)
     if not linears:

@@ -6,10 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import heedful
 from heedful.inference import INT8_FILE
+from heedful.tasks import bench
 from heedful.tasks.bench import Way, products_a_token, ways_of
 from heedful.training import Run
+
+
+@pytest.fixture(autouse=True)
+def _no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on most processors."""
+    monkeypatch.setattr(bench, "multiplies_bfloat16", lambda: False)
 
 
 def test_a_classifier_is_measured_with_few_and_many_workers(run: Run, tmp_path: Path) -> None:
@@ -22,6 +31,14 @@ def test_a_classifier_is_measured_with_few_and_many_workers(run: Run, tmp_path: 
 
 def test_a_model_that_writes_has_no_choice_but_its_numbers(ignorant: Callable[..., Any], tmp_path: Path) -> None:
     assert list(ways_of(ignorant("translation"), tmp_path, 4)) == [Way("eager", None, None)]
+
+
+def test_bfloat16_is_measured_where_the_processor_has_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "multiplies_bfloat16", lambda: True)
+    ways = list(ways_of(heedful.load(run.folder), tmp_path, 1))
+    assert [way for way in ways if way.precision] == [Way("eager", "bfloat16", 1)]
 
 
 def test_the_work_of_a_token_is_counted_from_the_matrices(run: Run) -> None:

@@ -181,3 +181,25 @@ def test_bad_requests(classifier: TextClassifier, run_copy: Path, jsonl: Callabl
     shutil.rmtree(run_copy)
     with pytest.raises(RequestError, match="is no folder"):
         heedful.quantize(classifier, data)
+
+
+def test_bfloat16_moves_scores_by_its_own_size_and_leaves_the_head(
+    run: Run, texts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = heedful.load(run.folder)
+    monkeypatch.setattr(quantization, "multiplies_bfloat16", lambda: False)
+    halved = heedful.load(run.folder, precision="bfloat16")
+    assert halved.notes[-1].startswith("this processor has no products of bfloat16")
+    assert halved.head.output.weight.dtype == torch.float32
+    apart = (scores(halved, texts) - scores(exact, texts)).abs().max()
+    assert 0 < apart < 0.03
+
+
+def test_a_translator_writes_the_same_in_bfloat16(ignorant: Callable[..., Any], sentences: list[str]) -> None:
+    translator = ignorant("translation")
+    translator.network.float()
+    exact = translator.predict(sentences[:3])
+    quantization.set_precision(translator, "bfloat16", Path())
+    found = translator.predict(sentences[:3])
+    assert [len(answer.text) for answer in found] == [len(answer.text) for answer in exact]
+    assert all(abs(one.score - two.score) < 0.1 for one, two in zip(found, exact, strict=True))

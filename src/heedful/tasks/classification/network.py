@@ -36,7 +36,8 @@ class ClassificationNetwork(nn.Module):
 
         Token types are left out where the model knows none.
         """
-        logits: Tensor = self.head(self.hidden(ids, mask, token_types), mask)
+        states = self.hidden(ids, mask, token_types)
+        logits: Tensor = self.head(states.to(self.head.output.weight.dtype), mask)
         return logits
 
     def hidden(self, ids: Tensor, mask: Tensor, token_types: Tensor | None = None) -> Tensor:
