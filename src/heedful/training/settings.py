@@ -40,8 +40,8 @@ class TrainingSettings(Settings):
     accumulation: int = Field(1, gt=0, le=4096, description="batches summed up for one optimiser step")
     optimizer: Literal["adamw", "muon"] = Field(
         "adamw",
-        description="`muon` moves the matrices of layers by orthogonal steps, all else by AdamW: fewer epochs for "
-        "models from scratch",
+        description="`muon` moves the matrices of layers by orthogonal steps, all else by AdamW: models from scratch "
+        "learn more in their first epochs",
     )
     learning_rate: float = Field(1e-3, gt=0, le=10, description="peak learning rate")
     head_learning_rate: float | None = Field(
