@@ -67,7 +67,7 @@ acceptance: $(DEV) ## Real data, minutes of work: make acceptance DATA=folder
 	@HEEDFUL_ACCEPTANCE_DATA="$(DATA)" $(BIN)/python -m pytest -m acceptance tests/acceptance
 
 benchmark: $(DEV) ## Run the benchmarks and write dated reports
-	@$(BIN)/python benchmarks/startup.py
+	@$(BIN)/python -m benchmarks.startup
 
 audit: $(DEV) ## Look for known vulnerabilities in the installed packages
 	@$(BIN)/pip-audit --skip-editable

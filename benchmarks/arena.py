@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 MOST_STEAL = 0.05
-Answer = Callable[[Sequence[str]], Any]
+Answer = Callable[[Sequence[Any]], Any]
+"""Of texts, or of whatever they have been made into."""
 Maker = tuple[Callable[..., Answer], tuple[Any, ...]]
 """A function of a module that makes a contestant, and its arguments."""
 
@@ -44,7 +45,7 @@ class Contestant:
     seconds: list[float] = field(default_factory=list)
     peak: int = 0
 
-    def turn(self, texts: Sequence[str]) -> Turn:
+    def turn(self, texts: Sequence[Any]) -> Turn:
         """Have it answer."""
         self.connection.send(list(texts))
         turn: Turn = _received(self.connection)
@@ -82,7 +83,7 @@ def arena(makers: Mapping[str, Maker], threads: int) -> Iterator[list[Contestant
             process.join(timeout=10)
 
 
-def compete(contestants: Sequence[Contestant], texts: Sequence[str], rounds: int) -> dict[str, Any]:
+def compete(contestants: Sequence[Contestant], texts: Sequence[Any], rounds: int) -> dict[str, Any]:
     """Let all answer in turn, after a warm-up of each; returns the answers of each."""
     answers = {one.name: one.turn(texts).answers for one in contestants}
     left_out = 0

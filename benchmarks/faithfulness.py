@@ -1,6 +1,6 @@
 """How far each way to explain a classifier can be trusted, and what an explanation costs, Captum's beside ours.
 
-Run: python benchmarks/faithfulness.py MODEL=DATA=TEXTS=TIMED [MODEL=DATA=TEXTS=TIMED ...] [--rounds 3] [--threads 1]
+Run: python -m benchmarks.faithfulness MODEL=DATA=TEXTS=TIMED [MODEL=DATA=TEXTS=TIMED ...] [--rounds 3] [--threads 1]
 Models are folders of fine-tuned classifiers, such as those of the recipes banking77-minilm and eraser_movies-minilm;
 data are what they have not learnt from, of which so many texts are measured, and so many timed one by one. Needs
 captum, which the extra `explain` brings. Writes a dated report under benchmarks/reports/. Processor time is what
@@ -10,9 +10,6 @@ remains of wall time on a machine that does nothing else.
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from benchmarks.publishing import machine, publish, today
 from captum import __version__ as captum_version
 from captum.attr import LayerIntegratedGradients
 from numpy.typing import NDArray
@@ -198,12 +196,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    today = datetime.datetime.now(tz=datetime.UTC).date()
     lines = [
-        f"# Faithfulness of explanations, {today}",
+        f"# Faithfulness of explanations, {today()}",
         "",
-        f"Python {platform.python_version()}, PyTorch {torch.__version__}, Captum {captum_version}, {options.threads} "
-        f"of {os.cpu_count()} cores with a load of {os.getloadavg()[0]:.1f}. Costs: methods in turn on "
+        f"{machine(options.threads)}, Captum {captum_version}. Costs: methods in turn on "
         f"single texts, the fastest of {options.rounds} rounds, medians over texts, ms. Integrated gradients "
         f"from mask tokens, {POINTS} points of Gauss and Legendre. {RANDOM.capitalize()}: mean over {DRAWS} rankings.",
     ]
@@ -216,11 +212,7 @@ def main() -> None:
         texts = [examples[place].text for place in np.linspace(0, len(examples) - 1, int(timed)).astype(int)]
         costs = measure_costs(task, texts, options.rounds)
         lines += ["", f"## {Path(model).name}", "", *faithfulness_lines(found), "", *cost_lines(*costs, found)]
-    report = "\n".join(lines) + "\n"
-    folder = Path(__file__).parent / "reports"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{today}-faithfulness.md").write_text(report, encoding="utf-8")
-    print(report, end="")
+    publish("faithfulness", "\n".join(lines))
 
 
 if __name__ == "__main__":

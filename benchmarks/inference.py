@@ -12,9 +12,7 @@ that is not there is told and left out. Writes a dated report under benchmarks/r
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
-import platform
 import shutil
 import statistics
 import sys
@@ -27,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.arena import Answer, Contestant, Maker, arena, compete
+from benchmarks.publishing import machine, publish, today
 from numpy.typing import NDArray
 
 BATCH_TOKENS = 1024
@@ -330,17 +329,12 @@ def main() -> None:
         with arena(makers, threads) as contestants:
             answers = compete(contestants, texts, options.rounds)
             latencies = {one.name: [one.turn([text]).seconds for text in texts[:60]][10:] for one in contestants}
-    today = datetime.datetime.now(tz=datetime.UTC).date()
     words = statistics.median(len(text.split()) for text in texts)
     report = (
-        f"# Classification, {today}\n\n{Path(run).name}: {len(texts):,} texts of {words:.0f} words in the median, "
-        f"{threads} threads on {os.cpu_count()} cores with a load of {os.getloadavg()[0]:.1f}; {options.rounds} rounds "
-        f"in turn, medians. Python {platform.python_version()}.\n\n{table(contestants, answers, latencies)}\n"
+        f"# Classification, {today()}\n\n{Path(run).name}: {len(texts):,} texts of {words:.0f} words in the median; "
+        f"{options.rounds} rounds in turn, medians. {machine(threads)}.\n\n{table(contestants, answers, latencies)}\n"
     )
-    reports = Path(__file__).parent / "reports"
-    reports.mkdir(exist_ok=True)
-    (reports / f"{today}-inference.md").write_text(report, encoding="utf-8")
-    print(report, end="")
+    publish("inference", report)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
 """How long `import heedful` and `heedful --help` take, beside a bare Python, interleaved.
 
-Run: python benchmarks/startup.py [rounds]. Writes a dated report under benchmarks/reports/.
+Run: python -m benchmarks.startup [rounds]. Writes a dated report under benchmarks/reports/.
 Wall time is what a user waits; processor time is what remains of it on a machine that does nothing else.
 """
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -16,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+from benchmarks.publishing import machine, publish, today
 
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
@@ -47,12 +46,10 @@ def main() -> None:
     for _ in range(rounds):
         for name, command in COMMANDS.items():
             found[name].append(measure(command))
-    today = datetime.datetime.now(tz=datetime.UTC).date()
     lines = [
-        f"# Start-up times, {today}",
+        f"# Start-up times, {today()}",
         "",
-        f"Python {platform.python_version()}, {os.cpu_count()} cores with a load of {os.getloadavg()[0]:.1f}; "
-        f"{rounds} interleaved rounds after a warm-up, medians. Target for heedful: {TARGET_SECONDS} s.",
+        f"{machine()}; {rounds} interleaved rounds after a warm-up, medians. Target for heedful: {TARGET_SECONDS} s.",
         "",
         "| command | wall | processor |",
         "|---|---|---|",
@@ -60,11 +57,7 @@ def main() -> None:
     for name, seconds in found.items():
         wall, processor = (statistics.median(values) for values in zip(*seconds, strict=True))
         lines.append(f"| `{name}` | {wall:.3f} s | {processor:.3f} s |")
-    report = "\n".join(lines) + "\n"
-    folder = Path(__file__).parent / "reports"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{today}-startup.md").write_text(report, encoding="utf-8")
-    print(report, end="")
+    publish("startup", "\n".join(lines))
 
 
 if __name__ == "__main__":

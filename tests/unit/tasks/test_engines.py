@@ -34,14 +34,6 @@ def logits(classifier: TextClassifier, texts: list[str]) -> Any:
     return classifier.score([Example(text, None, (), number) for number, text in enumerate(texts, 1)]).logits
 
 
-@pytest.fixture
-def no_conversion(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> None:
-        raise AssertionError("it was converted")
-
-    monkeypatch.setattr(OpenVino, "_converted", fail)
-
-
 @pytest.mark.parametrize("precision", [None, "int8"])
 def test_answers_are_those_of_pytorch_for_any_workers(
     run_copy: Path, jsonl: Callable[..., Path], rows: Any, texts: list[str], precision: str | None
@@ -70,7 +62,12 @@ def test_what_was_compiled_is_kept_and_what_is_damaged_is_made_anew(
     assert sorted(path.name for path in kept.iterdir()) == ["model.bin", "model.xml"]
     converted = []
     convert = OpenVino._converted
-    monkeypatch.setattr(OpenVino, "_converted", lambda *given: converted.append(1) or convert(*given))
+
+    def counting(*given: Any) -> Any:
+        converted.append(1)
+        return convert(*given)
+
+    monkeypatch.setattr(OpenVino, "_converted", counting)
     assert np.array_equal(logits(heedful.load(run.folder, engine="openvino"), texts), expected)
     assert not converted
     for number, name in enumerate(("model.xml", "model.bin"), 1):

@@ -1,0 +1,33 @@
+"""Dated reports of benchmarks, and what there is to say of the machine that they were made on."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+REPORTS = Path(__file__).parent / "reports"
+
+
+def today() -> str:
+    """The date of a report."""
+    return datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+
+
+def machine(threads: int | None = None) -> str:
+    """The machine and what it was doing, in a few words."""
+    used = "" if threads is None else f"{threads} threads on "
+    return (
+        f"Python {platform.python_version()}, PyTorch {torch.__version__}, {used}{os.cpu_count()} cores with a load of "
+        f"{os.getloadavg()[0]:.1f}"
+    )
+
+
+def publish(name: str, report: str) -> None:
+    """Print a report and keep it as that of today."""
+    REPORTS.mkdir(exist_ok=True)
+    (REPORTS / f"{today()}-{name}.md").write_text(report.rstrip() + "\n", encoding="utf-8")
+    print(report.rstrip())
