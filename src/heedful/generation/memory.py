@@ -18,6 +18,9 @@ SCORE_COPIES = 4
 """Of the scores (beams × vocabulary) that are held at once while a token is chosen: logits, log-probabilities, sums."""
 ENCODER_WIDTHS = 16
 """Model widths that the encoder holds at once for each token: its inner layer, queries, keys, values and their sums."""
+FEW_SLOTS = 16
+PLENTY = 2**30
+"""Bytes: more slots than a few are worth no more than so much."""
 _MEMINFO = Path("/proc/meminfo")
 
 
@@ -93,7 +96,7 @@ def fitting_slots(
     source_length: int,
     available: int | None = None,
 ) -> int:
-    """How many texts can be written side by side: ``num_slots``, or fewer where memory is short.
+    """How many texts can be written side by side: ``num_slots``, or fewer where memory is short or they take much.
 
     Args:
         source_length: of the longest text.
@@ -108,7 +111,7 @@ def fitting_slots(
         return num_slots
     for count in range(num_slots, 0, -1):
         needed = estimate_memory(model, settings, num_slots=count, source_length=source_length)
-        if needed.total <= free:
+        if needed.total <= (free if count <= FEW_SLOTS else min(free, PLENTY)):
             return count
     raise RequestError(
         f"a text of up to {settings.max_new_tokens:,} tokens with {settings.num_beams} beams and a vocabulary of "

@@ -12,7 +12,7 @@ from heedful.generation import GenerationSettings
 from heedful.settings import Settings
 from heedful.tasks.text_to_text.trust import TrustSettings
 
-PAPER_SEARCH = GenerationSettings(num_beams=4, length_penalty=0.6, length_normalization="gnmt", early_stopping="never")
+PAPER_SEARCH = GenerationSettings(num_beams=4, length_penalty=0.6, length_normalization="gnmt")
 """Vaswani et al. 2017, section 6.1: beam 4, length penalty 0.6."""
 
 PAPER_TRAINING: Mapping[str, Any] = {

@@ -13,7 +13,6 @@ from heedful.tasks.text_to_text.author import Author
 from heedful.tasks.text_to_text.trust import Case, Finished, examine, source_spans
 from heedful.text import Encoding
 
-NUM_SLOTS = 24
 WRITTEN_TOGETHER = 1024
 """Passages whose tokens and hypotheses are held at a time, however many a long text has."""
 
@@ -100,7 +99,7 @@ def draft(
     written: dict[int, list[Hypothesis]] = {}
     # The longest first: texts of like length are read side by side.
     longest_first = sorted(requests, key=lambda request: -lengths[request.key])
-    for number, hypotheses in write_all(author.model, longest_first, num_slots=NUM_SLOTS):
+    for number, hypotheses in write_all(author.model, longest_first):
         written[number] = hypotheses
         if tally is not None:
             tally.add(texts=1, tokens=lengths[number], cells=lengths[number])
