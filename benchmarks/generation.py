@@ -28,8 +28,8 @@ from benchmarks.publishing import machine, publish, today
 Tokens = list[int]
 Write = Callable[[Sequence[Any]], list[Tokens]]
 OURS = "heedful float32"
-BATCH = 16
-"""Sentences that a peer writes together, and slots of ours."""
+BATCH = 64
+"""Sentences that are written together, and slots of ours."""
 ALONE = 30
 """Sentences that are written one by one, greedily."""
 
@@ -129,7 +129,8 @@ def heedfuls(run: str, precision: str | None, threads: int) -> Write:
 
     @torch.inference_mode()
     def write(rows: Sequence[Tokens]) -> list[Tokens]:
-        settings = changed(task.card.generation, {"num_beams": 1} if len(rows) == 1 else {})
+        beams = {"num_beams": 1} if len(rows) == 1 else {}
+        settings = changed(task.card.generation, {"early_stopping": False} | beams)
         request = task.architecture.request
         requests = [request(number, _Ids(row), settings) for number, row in enumerate(rows)]
         requests.sort(key=lambda one: -len(one.source))
@@ -166,7 +167,9 @@ def upstreams(folder: str, settings: dict[str, Any], threads: int, is_sorted: bo
             ids = torch.tensor([rows[row] + [pad] * (longest - len(rows[row])) for row in chosen])
             mask = (torch.arange(longest) < torch.tensor([len(rows[row]) for row in chosen])[:, None]).long()
             beams = {"num_beams": 1} if len(rows) == 1 else {}
-            written = model.generate(input_ids=ids, attention_mask=mask, do_sample=False, **settings | beams)
+            written = model.generate(
+                input_ids=ids, attention_mask=mask, do_sample=False, early_stopping=False, **settings | beams
+            )
             for row, tokens in zip(chosen, written.tolist(), strict=True):
                 found[row] = _ended(tokens[1:], settings["eos_token_id"])
         return [found[row] for row in range(len(rows))]
@@ -266,7 +269,6 @@ def main() -> None:
     kept = task.card.generation
     names = ("num_beams", "length_penalty", "max_new_tokens")
     settings = {name: getattr(kept, name) for name in names} | {
-        "early_stopping": {"true": True, "false": False}.get(str(kept.early_stopping).lower(), "never"),
         "suppress_tokens": list(kept.suppress_tokens),
         "eos_token_id": list(kept.eos_token_id),
     }
