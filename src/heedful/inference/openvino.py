@@ -63,7 +63,7 @@ class OpenVino:
         self._model = self._read(kept)
         if self._model is not None and self._apart(network, examples) is None:
             return
-        self._compiled.clear()
+        self._compiled, self._own = {}, threading.local()  # of what was kept and is no good
         self._model = self._converted(network, examples[0])
         if why := self._apart(network, examples):
             raise UnsupportedError(why)
