@@ -66,8 +66,13 @@ wheel-test: $(DEV) ## Build the wheel and try it in a clean environment
 acceptance: $(DEV) ## Real data, minutes of work: make acceptance DATA=folder
 	@HEEDFUL_ACCEPTANCE_DATA="$(DATA)" $(BIN)/python -m pytest -m acceptance tests/acceptance
 
-benchmark: $(DEV) ## Run the benchmarks and write dated reports
+# CLASSIFIER and TRANSLATOR are folders of runs in which heedful quantize has left integers, see the programs.
+benchmark: $(DEV) ## Run the benchmarks: make benchmark CLASSIFIER=run CLASSIFIER_DATA=texts TRANSLATOR=run TRANSLATOR_DATA=pairs
+	@$(INSTALL) '.[benchmark]'
 	@$(BIN)/python -m benchmarks.startup
+	@[ -z "$(CLASSIFIER)" ] || $(BIN)/python -m benchmarks.inference $(CLASSIFIER) $(CLASSIFIER_DATA)
+	@[ -z "$(TRANSLATOR)" ] || $(BIN)/python -m benchmarks.generation $(TRANSLATOR) $(TRANSLATOR_DATA)
+	@$(BIN)/python tools/speed_table.py
 
 audit: $(DEV) ## Look for known vulnerabilities in the installed packages
 	@$(BIN)/pip-audit --skip-editable

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
-from tools import recipe_reference
+from tools import recipe_reference, speed_table
 from tools.mkdocs_math import on_page_content
 
 import heedful
@@ -215,6 +215,11 @@ def test_chinese_pages_are_in_step(english: str, chinese: str) -> None:
         found.append((re.findall(r"^#+", prose, re.MULTILINE), code))
     assert found[0] == found[1]
     assert len(found[0][1]) >= 4
+
+
+def test_the_speeds_of_the_readmes_are_those_of_the_latest_reports() -> None:
+    for name, words in speed_table.WORDS.items():
+        assert speed_table.section(words) in (ROOT / name).read_text(encoding="utf-8"), "run tools/speed_table.py"
 
 
 def test_every_decision_is_in_the_index() -> None:
