@@ -1,6 +1,6 @@
-"""Write the speeds of the latest benchmark reports into the READMEs, between the marks ``speed:start`` and ``speed:end``.
+"""Write the speeds of the latest benchmark reports into the READMEs, between their marks.
 
-Run: python tools/speed_table.py.
+Run: python tools/speed_table.py
 """
 
 from __future__ import annotations
@@ -48,11 +48,9 @@ def table(found: Sequence[Mapping[str, str]], columns: Sequence[str], words: Map
     heads = [words.get(column, column) for column in columns]
     lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
     for row in found:
-        own = row["engine"].startswith("heedful")
-        cells = [row[column] for column in columns]
-        lines.append(
-            f"| {' | '.join(f'**{cell}**' if own and place == 0 else cell for place, cell in enumerate(cells))} |"
-        )
+        engine, *figures = [row[column] for column in columns]
+        name = f"**{engine}**" if engine.startswith("heedful") else engine
+        lines.append(f"| {' | '.join([name, *figures])} |")
     return lines
 
 
