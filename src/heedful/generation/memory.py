@@ -11,7 +11,7 @@ import torch
 from heedful.errors import RequestError
 from heedful.generation.control_groups import memory_left
 from heedful.generation.settings import GenerationSettings
-from heedful.generation.slots import FIRST_BLOCKS
+from heedful.generation.slots import FIRST_BLOCKS, FULL
 from heedful.model import Transformer
 
 SCORE_COPIES = 4
@@ -52,10 +52,9 @@ def estimate_memory(
     assert model.decoder is not None
     beams = settings.num_beams
     prompt = 0 if model.encoder is not None else source_length
-    # Texts that enter while others are written keep these's columns from being dropped until twice the room is there.
-    needed = (settings.max_new_tokens * beams + prompt) * min(num_slots, 2)
+    needed = settings.max_new_tokens * beams + prompt  # where beams have no token in common
     columns = FIRST_BLOCKS * beams + prompt
-    while columns < needed:
+    while FULL * columns < needed:
         columns *= 2
     size = model.token_embedding.weight.element_size()
     widths = sum(heads * width for heads, width in model.decoder.head_shapes)

@@ -2,8 +2,8 @@
 
 Keys and values of every token that any beam has read stand in columns that are only ever added to: a beam that
 branches copies nothing. Which columns a beam may look at, its own past, is a mask that moves with the beams. All slots
-write the next K columns at the same time; what stood there before a slot's text began is hidden from it, and columns
-that no slot can see any more are dropped from the front.
+write the next K columns at the same time. Where the room is full, each slot drops the columns that none of its beams
+sees any more: those of hypotheses that were given up, and of what stood there before its text began.
 
 What a text begins with, its prompt, is read in one pass, and stands in columns at the front that are the slot's own:
 its beams share them, and they stay where they are while the text is written.
@@ -23,7 +23,9 @@ from heedful.model import Transformer
 from heedful.nn import CopySource, LayerCache
 
 FIRST_BLOCKS = 16
-"""Steps that there is room for at the beginning; the room doubles when it is full."""
+"""Steps that there is room for at the beginning."""
+FULL = 7 / 8
+"""The room doubles when so much of it is seen by the beams of a slot."""
 PROMPT_TOKENS = 8192
 """Tokens of prompts, padding among them, that are read in one pass."""
 
@@ -54,13 +56,11 @@ class Slots:
         self._prompt_columns = 0
         self._columns = 0
         """All that hold something, those of prompts among them."""
-        self._first: list[int | None] = [None] * num_slots
-        """The first column of each slot's text behind its prompt; None for an empty slot."""
 
     @property
     def num_slots(self) -> int:
         """N."""
-        return len(self._first)
+        return len(self.positions)
 
     def admit(
         self,
@@ -81,8 +81,6 @@ class Slots:
         self.positions[index] = 0
         self._busy[index] = 1
         self._visible[index] = False
-        for slot in slots:
-            self._first[slot] = self._columns
         if memory is None or memory_mask is None:
             return
         self._widen_memory(memory.shape[1])
@@ -110,8 +108,7 @@ class Slots:
         """
         width = max(map(len, prompts))
         if width > self._prompt_columns:
-            room = self._visible.shape[-1] + width - self._prompt_columns
-            self._rearrange(width, self._prompt_columns, room)
+            self._compact(width, self._visible.shape[-1] + width - self._prompt_columns)
             self._key_positions[:, :width] = torch.arange(width, device=self._device)
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=self._device)
         ids = torch.zeros(len(prompts), width, dtype=torch.int64, device=self._device)
@@ -137,7 +134,6 @@ class Slots:
         """The text in a slot is complete."""
         self._busy[slot] = self.positions[slot] = 0
         self._visible[slot] = False
-        self._first[slot] = None
         self._memory_mask[slot] = False
 
     def read(self, ids: Tensor) -> Tensor:
@@ -171,7 +167,6 @@ class Slots:
     def keep(self, slots: Sequence[int]) -> None:
         """Leave all other slots, which are empty, out from now on; the numbers of the kept ones change to 0, 1, …"""
         index = torch.tensor(list(slots), device=self._device)
-        self._first = [self._first[slot] for slot in slots]
         self.positions, self._busy = self.positions[index], self._busy[index]
         self._visible = self._visible[index]
         self._key_positions = self._key_positions[index]
@@ -198,31 +193,35 @@ class Slots:
         return narrowed
 
     def _make_room(self) -> None:
-        """Drop the columns that nobody sees, or double the room where few are."""
-        room, taken = self._visible.shape[-1], self._columns
-        first = min((first for first in self._first if first is not None), default=taken)
+        """Drop the columns that nobody sees, and double the room where few are."""
+        room = self._visible.shape[-1]
         prompts = int(self._visible[:, 0, : self._prompt_columns].any(0).sum())
-        dropped = first - prompts
-        self._rearrange(prompts, first, room if dropped >= (room + 1) // 2 else 2 * room)
+        seen = int(self._visible[:, :, self._prompt_columns : self._columns].any(1).sum(1).max())
+        self._compact(prompts, room if prompts + seen <= FULL * room else 2 * room)
 
-    def _rearrange(self, prompts: int, first: int, room: int) -> None:
-        """Keep the columns from ``first`` on, behind ``prompts`` columns for prompts."""
-        alive = self._columns - first
+    def _compact(self, prompts: int, room: int) -> None:
+        """Leave ``prompts`` columns for prompts, and behind them those that a slot's beams see, in their order."""
+        begin, end = self._prompt_columns, self._columns
+        seen = self._visible[:, :, begin:end].any(1)
+        number = int(seen.sum(1).max())
+        order = begin + seen.logical_not().to(torch.int8).argsort(dim=1, stable=True)[:, :number]
+        kept = min(prompts, begin)
 
         def moved(tensor: Tensor, dim: int) -> Tensor:
+            """The columns, dimension ``dim`` counted from the first one behind the slots, in their new places."""
             shape = list(tensor.shape)
             shape[dim] = room
             fresh = tensor.new_zeros(shape)
-            kept = min(prompts, self._prompt_columns)
             fresh.narrow(dim, 0, kept).copy_(tensor.narrow(dim, 0, kept))
-            fresh.narrow(dim, prompts, alive).copy_(tensor.narrow(dim, first, alive))
+            index = order.reshape(len(order), *(1,) * (dim - 1), number, *(1,) * (tensor.dim() - dim - 1))
+            shape[dim] = number
+            fresh.narrow(dim, prompts, number).copy_(tensor.gather(dim, index.expand(shape)))
             return fresh
 
-        self._visible, self._key_positions = moved(self._visible, -1), moved(self._key_positions, -1)
+        self._visible, self._key_positions = moved(self._visible, 2), moved(self._key_positions, 1)
         for cache in self.caches:
-            cache.keys, cache.values = moved(cache.keys, -2), moved(cache.values, -2)
-        self._first = [None if begun is None else begun + prompts - first for begun in self._first]
-        self._prompt_columns, self._columns = prompts, prompts + alive
+            cache.keys, cache.values = moved(cache.keys, 2), moved(cache.values, 2)
+        self._prompt_columns, self._columns = prompts, prompts + number
 
     def _widen_memory(self, width: int) -> None:
         """Make room for source texts of ``width`` tokens."""

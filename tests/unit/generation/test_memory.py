@@ -45,7 +45,8 @@ def test_the_estimate_is_what_the_engine_takes(model: Transformer, beams: int, l
         step += 1
         peak = max(peak, bytes_of(engine._slots))
     estimate = estimate_memory(model, settings, num_slots=3, source_length=len(source))
-    assert peak <= estimate.total - estimate.scores <= 4 * peak
+    # The estimate is of beams that have no token in common; these have many.
+    assert peak <= estimate.total - estimate.scores <= 5 * peak
 
 
 def test_a_job_that_fits_goes_as_it_is(model: Transformer) -> None:
