@@ -43,7 +43,7 @@ class Workers:
         if self.count is None:
             count = max(1, available // (self.threads or 1)) if num_batches >= AHEAD * available else 1
         else:
-            count = self.count
+            count = min(self.count, max(1, num_batches))  # whoever has nothing to do leaves its threads to the others
         return Plan(count, self.threads or max(1, available // count))
 
     def map(self, compute: Callable[[Item], Result], batches: Sequence[Item]) -> Iterator[Result]:
