@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
-
-import torch
 
 REPORTS = Path(__file__).parent / "reports"
 
@@ -21,7 +20,7 @@ def machine(threads: int | None = None) -> str:
     """The machine and what it was doing, in a few words."""
     used = "" if threads is None else f"{threads} threads on "
     return (
-        f"Python {platform.python_version()}, PyTorch {torch.__version__}, {used}{os.cpu_count()} cores with a load of "
+        f"Python {platform.python_version()}, PyTorch {version('torch')}, {used}{os.cpu_count()} cores with a load of "
         f"{os.getloadavg()[0]:.1f}"
     )
 

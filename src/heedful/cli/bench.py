@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heedful.cli.options import AllowCode, AllowPickle, Job, Json, Model, Revision, TextColumn, Threads, renamed
+from heedful.cli.options import (
+    AllowCode,
+    AllowPickle,
+    Job,
+    Json,
+    Model,
+    Revision,
+    TextColumn,
+    Threads,
+    answering_task,
+    renamed,
+)
 
 if TYPE_CHECKING:
     from heedful.tasks.bench import Left, Measured, Way
@@ -48,7 +59,6 @@ def command(
     """
     import torch
 
-    from heedful.cli.options import answering_task
     from heedful.progress import ProgressBar
     from heedful.tasks.bench import bench, ways_of
 
