@@ -25,7 +25,6 @@ from torch import Tensor, nn
 from heedful.errors import UnsupportedError
 from heedful.inference.workers import Plan
 
-Inputs = tuple[Tensor | None, ...]
 TOLERANCE = {False: 1e-4, True: 0.1}
 """How far outputs may be from the network's own, relative, by the norm: in float32, and on 8-bit integers, where
 a value on the edge between two of them may go either way."""

@@ -17,9 +17,10 @@ from torch import nn
 from heedful.errors import HeedfulError, JobError
 from heedful.inference import INT8_FILE, OpenVino, Workers, is_installed
 from heedful.nn import Layer
-from heedful.nn.int8 import Int8Linear, is_rounded, multiplies_bfloat16
+from heedful.nn.int8 import Int8Linear, has_kernel, is_rounded, multiplies_bfloat16
 from heedful.tasks.classification import TextClassifier
 from heedful.tasks.engines import EAGER
+from heedful.tasks.registry import load
 from heedful.tasks.speed import Speed, measure_speed
 
 LIMIT_SIZE = 2048
@@ -96,8 +97,6 @@ def bench(
 def _measured(
     source: str, way: Way, texts: list[str], threads: int, seconds: float, options: dict[str, Any]
 ) -> Measured | Left:
-    from heedful.tasks.registry import load  # noqa: PLC0415 - which begins with what is above
-
     started = time.perf_counter()
     torch.set_num_threads(threads)
     task = load(source, precision=way.precision, engine=way.engine, **options)
@@ -105,12 +104,12 @@ def _measured(
         return Left(way, task.notes[-1])
     task.workers = Workers(count=way.workers)
     start_seconds = time.perf_counter() - started
-    speed = measure_speed(task, texts, seconds=seconds)
-    of_limit = None
-    if isinstance(task, TextClassifier) and way.precision != "bfloat16":
+    speed, peak_memory = measure_speed(task, texts, seconds=seconds), _peak_memory()
+    of_limit, has_limit = None, has_kernel() if way.precision == "int8" else way.precision is None
+    if isinstance(task, TextClassifier) and has_limit:
         work = 2 * products_a_token(task.network) * speed.tokens_per_second
         of_limit = work / _limit(integers=is_rounded(task.network), seconds=min(seconds / 4, 1.0))
-    return Measured(way, speed, of_limit, _peak_memory(), start_seconds)
+    return Measured(way, speed, of_limit, peak_memory, start_seconds)
 
 
 def products_a_token(network: nn.Module) -> int:
