@@ -43,8 +43,9 @@ demo: $(BASE) ## Train a classifier on the data set that ships with heedful, and
 	@$(BIN)/heedful demo
 
 # A file's tests stay in one process, and share what its fixtures make.
+# A process that dies ends the run and is told: with another in its place pytest-xdist waits for ever.
 test: $(DEV) ## Run the tests, a process for each core
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --max-worker-restart 0
 
 check: $(DEV) ## Lint, formatting, types, docs, and the size report
 	@$(BIN)/ruff check .
