@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heedful.generation.compiled import CompiledWriter
 from heedful.generation.constrained import widened
 from heedful.generation.constraints import Phrases
 from heedful.generation.engine import Request, SlotEngine
@@ -12,6 +13,7 @@ from heedful.generation.search import Hypothesis
 from heedful.generation.settings import GenerationSettings, changed, parse_settings, read_generation_config
 
 __all__ = [
+    "CompiledWriter",
     "GenerationSettings",
     "Hypothesis",
     "Phrases",

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from heedful.errors import InputTooLongError, RequestError
 from heedful.generation.best import best_tokens
+from heedful.generation.compiled import CompiledWriter
 from heedful.generation.constrained import ConstrainedSearch
 from heedful.generation.constraints import Phrases
 from heedful.generation.rules import BeginsWith, Rule, Written, make_rules
@@ -73,10 +74,14 @@ class _Writing(Generic[K]):
 class SlotEngine(Generic[K]):
     """Writes texts with a fixed number of slots; all requests have the same number of beams."""
 
-    def __init__(self, model: Transformer, *, num_slots: int, num_beams: int) -> None:
+    def __init__(
+        self, model: Transformer, *, num_slots: int, num_beams: int, compiled: CompiledWriter | None = None
+    ) -> None:
+        """``compiled``: the same model, which reads in its place where texts are few."""
         self.model = model
+        self._compiled = compiled
         self.num_beams = num_beams
-        self._slots = Slots(model, num_slots, num_beams)
+        self._slots = Slots(model, num_slots, num_beams, compiled)
         self._writing: list[_Writing[K] | None] = [None] * num_slots
 
     @property
@@ -193,7 +198,10 @@ class SlotEngine(Generic[K]):
         for row, request in enumerate(requests):
             ids[row, : len(request.source)] = torch.tensor(request.source, device=device)
             mask[row, : len(request.source)] = True
-        memory = self.model.encode(ids, None if bool(mask.all()) else mask)
+        if self._compiled is None:
+            memory = self.model.encode(ids, None if bool(mask.all()) else mask)
+        else:
+            memory = self._compiled.encode(ids, mask)
         return memory, mask, self.model.copy_source(ids, memory, mask)
 
     def _candidates(self, logits: Tensor, writing_now: Sequence[tuple[int, _Writing[K]]]) -> list[list[Candidate]]:

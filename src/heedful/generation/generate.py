@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from heedful.errors import RequestError, UnsupportedError
+from heedful.generation.compiled import CompiledWriter
 from heedful.generation.constrained import widened
 from heedful.generation.engine import K, Request, SlotEngine
 from heedful.generation.memory import fitting_slots
@@ -63,7 +64,11 @@ def generate(
 
 
 def write_all(
-    model: Transformer, requests: Iterable[Request[K]], *, num_slots: int = NUM_SLOTS
+    model: Transformer,
+    requests: Iterable[Request[K]],
+    *,
+    num_slots: int = NUM_SLOTS,
+    compiled: CompiledWriter | None = None,
 ) -> Iterator[tuple[K, list[Hypothesis]]]:
     """Write all texts, each as soon as it is complete; those with the same number of beams side by side.
 
@@ -72,6 +77,7 @@ def write_all(
     Args:
         num_slots: texts that are written side by side; fewer where a text has more beams than its settings say, or
             where memory is short.
+        compiled: the same model, which reads in its place where texts are few.
 
     Raises:
         RequestError: there is not memory for a single text, see :func:`fitting_slots`; or one cannot be searched for.
@@ -87,7 +93,7 @@ def write_all(
             num_slots=min(max(1, num_slots * asked // num_beams), len(members)),
             source_length=max(len(member.source or member.prompt) for member in members),
         )
-        engine: SlotEngine[K] = SlotEngine(model, num_slots=slots, num_beams=num_beams)
+        engine: SlotEngine[K] = SlotEngine(model, num_slots=slots, num_beams=num_beams, compiled=compiled)
         yield from engine.run(members)
 
 

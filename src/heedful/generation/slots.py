@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from heedful.generation.compiled import FEW_ROWS, CompiledWriter
 from heedful.model import Transformer
 from heedful.nn import CopySource, LayerCache
 
@@ -33,9 +34,12 @@ PROMPT_TOKENS = 8192
 class Slots:
     """Caches and masks of N texts that are written side by side."""
 
-    def __init__(self, model: Transformer, num_slots: int, num_beams: int) -> None:
+    def __init__(
+        self, model: Transformer, num_slots: int, num_beams: int, compiled: CompiledWriter | None = None
+    ) -> None:
         assert model.decoder is not None
         self.model = model
+        self._compiled = compiled
         self.num_beams = num_beams
         weight = model.token_embedding.weight
         self._dtype, self._device = weight.dtype, weight.device
@@ -146,15 +150,37 @@ class Slots:
         self._visible[:, :, start:end] = torch.eye(beams, dtype=torch.bool, device=self._device)
         self._key_positions[:, start:end] = self.positions[:, None]
         longest = int(self._memory_mask.any(0).sum()) if self._memory_mask.shape[1] else 0
+        if self._compiled is not None and ids.numel() <= FEW_ROWS:
+            logits = self._read_compiled(self._compiled, ids, longest)
+        else:
+            logits = self._read(ids, longest)
+        self.positions += self._busy
+        return logits
+
+    def _read(self, ids: Tensor, longest: int) -> Tensor:
         hidden = self.model.step(
             ids,
-            positions=self.positions[:, None].expand(-1, beams),
-            key_positions=self._key_positions[:, :end],
-            visible=self._visible[:, :, :end],
+            positions=self.positions[:, None].expand_as(ids),
+            key_positions=self._key_positions[:, : self._columns],
+            visible=self._visible[:, :, : self._columns],
             memory_mask=self._memory_mask[:, :longest] if longest else None,
             caches=self._narrowed(longest),
         )
-        self.positions += self._busy
+        return self._logits(hidden, longest)
+
+    def _read_compiled(self, compiled: CompiledWriter, ids: Tensor, longest: int) -> Tensor:
+        states = compiled.read(
+            ids,
+            positions=self.positions[:, None].expand_as(ids),
+            key_positions=self._key_positions,
+            visible=self._visible,
+            memory_mask=self._memory_mask if longest else None,
+            caches=self.caches,
+            column=self._columns - self.num_beams,
+        )
+        return states if self._source is None else self._logits(states, longest)
+
+    def _logits(self, hidden: Tensor, longest: int) -> Tensor:
         source = None if self._source is None else self._source.map(lambda part: part[:, :longest])
         return self.model.logits(hidden, self.model.copies(hidden, source))
 

@@ -69,8 +69,8 @@ class OpenVino:
         if kept is not None:
             self._keep(kept)
 
-    def network(self, plan: Plan) -> Callable[..., Tensor]:
-        """What computes a batch for one of the plan's workers: the network's inputs to its output."""
+    def network(self, plan: Plan) -> Callable[..., Any]:
+        """What computes a batch for one of the plan's workers: the network's inputs to its output, or outputs."""
         with self._lock:
             if plan not in self._compiled:
                 self._compiled[plan] = self._library.Core().compile_model(
@@ -84,13 +84,14 @@ class OpenVino:
                 )
             compiled = self._compiled[plan]
 
-        def compute(*inputs: Tensor | None) -> Tensor:
+        def compute(*inputs: Tensor | None) -> Tensor | tuple[Tensor, ...]:
             requests = self._own.__dict__.setdefault("requests", {})
             if plan not in requests:
                 requests[plan] = compiled.create_infer_request()
             given = [torch.zeros_like(inputs[0]) if one is None else one for one in inputs]  # type: ignore[arg-type]
             found = requests[plan].infer([one.numpy() for one in given[: self._num_inputs]], share_inputs=True)
-            return torch.from_numpy(found[0].copy())
+            outputs = tuple(torch.from_numpy(found[number].copy()) for number in range(len(found)))
+            return outputs if len(outputs) > 1 else outputs[0]
 
         return compute
 
@@ -108,9 +109,9 @@ class OpenVino:
         """What is wrong with what was made, if anything is."""
         compute = self.network(Plan(1, torch.get_num_threads()))
         for example in examples:
-            expected = network(*example)
+            expected = _together(network(*example))
             try:
-                found = compute(*example)
+                found = _together(compute(*example))
             except Exception as error:
                 return f"OpenVINO fails on inputs of shape {tuple(example[0].shape)}: {_first_line(error)}"
             apart = float((found - expected).norm() / expected.norm().clamp(min=1e-6))
@@ -154,9 +155,13 @@ class _Plain(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        output: Tensor = self.network(*inputs)
-        return output
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.network(*inputs)
+
+
+def _together(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """All numbers that came out."""
+    return torch.cat([each.flatten() for each in ([outputs] if isinstance(outputs, Tensor) else outputs)])
 
 
 def is_installed() -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -39,6 +40,15 @@ class Batch(Protocol):
 
 
 B = TypeVar("B", bound=Batch)
+
+
+class Engine(Protocol):
+    """What computes the network of a task, or parts of it; each task knows what it can."""
+
+    @property
+    def name(self) -> str:
+        """Of the library."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -108,13 +118,23 @@ class Task(ABC, Generic[B]):
     """What its user may want to know about how it was made."""
     workers: Workers = Workers()
     """How many batches it computes at a time."""
-    engine: OpenVino | None = None
+    engine: Engine | None = None
     """What computes its network for answers, if PyTorch does not."""
 
     @property
     @abstractmethod
     def description(self) -> str:
         """What it answers with, in a few words."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the network is."""
+
+    @property
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What ``config.json`` says of the model."""
 
     @property
     @abstractmethod
@@ -175,6 +195,14 @@ class Task(ABC, Generic[B]):
     def validate(self, store: ExampleStore) -> Assessment:
         """A quick judgement during training, without intervals."""
         return self.assess(store, resamples=0)
+
+    @abstractmethod
+    def compiled(self, make: Callable[[nn.Module, Sequence[tuple[Tensor, ...]]], OpenVino]) -> Engine:
+        """What may compute in the network's place.
+
+        Args:
+            make: a compiled form of a network, by inputs of several shapes.
+        """
 
     @abstractmethod
     def save(self, folder: str | Path) -> None:

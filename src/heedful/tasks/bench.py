@@ -66,13 +66,9 @@ def ways_of(task: Any, folder: Path, threads: int) -> Iterator[Way]:
     precisions += ["int8"] if (folder / INT8_FILE).is_file() else []
     precisions += ["bfloat16"] if multiplies_bfloat16() else []
     for precision in precisions:
-        if not isinstance(task, TextClassifier):
-            yield Way(EAGER, precision, None)
-            continue
         engines = (EAGER, OpenVino.name) if is_installed() and precision != "bfloat16" else (EAGER,)
-        for engine in engines:
-            for workers in sorted({1, threads}, reverse=True):
-                yield Way(engine, precision, workers)
+        workers = sorted({1, threads}, reverse=True) if isinstance(task, TextClassifier) else [None]
+        yield from (Way(engine, precision, count) for engine in engines for count in workers)
 
 
 def bench(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,15 +12,12 @@ import torch
 from heedful.errors import RequestError, UnsupportedError
 from heedful.inference import OpenVino, is_installed
 from heedful.settings import nearest
-from heedful.tasks.base import Task
-from heedful.tasks.classification import TextClassifier
+from heedful.tasks.base import Engine, Task
 from heedful.tasks.identity import identity
 from heedful.tasks.speed import measure_speed, recall, remember, some_texts
 
 EAGER, AUTO = "eager", "auto"
 ENGINES = (EAGER, OpenVino.name, AUTO)
-SHAPES = ((2, 9), (1, 2), (3, 40), (1, 160))
-"""Rows and tokens of what a compiled network is compared by; the first is what a tracer sees."""
 SECONDS = 2.0
 """For which an engine is tried."""
 
@@ -36,16 +34,12 @@ def set_engine(task: Task[Any], name: str) -> None:
 
     Raises:
         RequestError: there is no such engine.
-        UnsupportedError: it is not installed, or the task is none that it could compute.
+        UnsupportedError: it is not installed, or the numbers of the task are none that it computes with.
     """
     if name not in ENGINES:
         raise RequestError(f"{name!r} is no engine; {nearest(name, ENGINES)}")
-    if name == EAGER or (name == AUTO and not (is_installed() and isinstance(task, TextClassifier))):
+    if name == EAGER or (name == AUTO and not is_installed()):
         return
-    if not isinstance(task, TextClassifier):
-        raise UnsupportedError(
-            f"the engine {name} computes classifiers, and this model does {task.job}", remedy="Leave the engine out."
-        )
     if task.device.type != "cpu" or next(task.network.parameters()).dtype != torch.float32:
         raise UnsupportedError(
             f"the engine {name} computes in float32 on a processor",
@@ -57,11 +51,7 @@ def set_engine(task: Task[Any], name: str) -> None:
     if known == EAGER:
         return
     try:
-        engine = OpenVino(
-            task.network,
-            [task.example_inputs(*shape) for shape in SHAPES],
-            fingerprint=fingerprint if task.module is None else None,
-        )
+        engine = task.compiled(partial(OpenVino, fingerprint=fingerprint if task.module is None else None))
     except UnsupportedError as error:
         if not is_installed():
             raise
@@ -73,11 +63,11 @@ def set_engine(task: Task[Any], name: str) -> None:
     task.engine = None if known == EAGER else engine
 
 
-def _faster(task: TextClassifier, engine: OpenVino) -> str:
+def _faster(task: Task[Any], engine: Engine) -> str:
     """The engine with the shorter time, one text's and many texts' being worth the same."""
     texts = some_texts()
-    cost = {}
-    for name, one in ((EAGER, None), (engine.name, engine)):
+    cost, engines = {}, {EAGER: None, engine.name: engine}
+    for name, one in engines.items():
         task.engine = one
         speed = measure_speed(task, texts, seconds=SECONDS)
         cost[name] = speed.latency / speed.texts_per_second

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from heedful.checkpoint import save_folder
 from heedful.data import (
@@ -23,7 +23,7 @@ from heedful.data import (
     read_examples,
 )
 from heedful.errors import DataError, RequestError
-from heedful.inference import Workers, batches_of
+from heedful.inference import OpenVino, Workers, batches_of
 from heedful.metrics import ClassificationTally, Metric
 from heedful.model import ClassificationHead, Transformer
 from heedful.tasks.base import Assessment, Tally, Task
@@ -44,6 +44,8 @@ PREDICTION_TOKENS = 1024
 """Token budget of a batch where nothing is differentiated."""
 STREAM_CHUNK = 4096
 """Texts that a stream looks ahead to sort them by length."""
+COMPARED = ((2, 9), (1, 2), (3, 40), (1, 160))
+"""Rows and tokens of what a compiled network is compared by; the first is what a tracer sees."""
 
 
 class TextClassifier(Task[ClassificationBatch]):
@@ -51,6 +53,7 @@ class TextClassifier(Task[ClassificationBatch]):
 
     job: ClassVar[str] = "classification"
     network: ClassificationNetwork
+    engine: OpenVino | None = None
 
     def __init__(
         self,
@@ -173,7 +176,11 @@ class TextClassifier(Task[ClassificationBatch]):
             windows=counts,
         )
 
-    def example_inputs(self, rows: int, tokens: int) -> tuple[Tensor, ...]:
+    def compiled(self, make: Callable[[nn.Module, Sequence[tuple[Tensor, ...]]], OpenVino]) -> OpenVino:
+        """The whole network."""
+        return make(self.network, [self._example_inputs(*shape) for shape in COMPARED])
+
+    def _example_inputs(self, rows: int, tokens: int) -> tuple[Tensor, ...]:
         """Random ids, a mask and, if the network knows them, token types (rows, tokens); the last row is padded."""
         generator = torch.Generator().manual_seed(tokens)
         ids = torch.randint(self.tokenizer.vocabulary_size, (rows, tokens), generator=generator)

@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import nn
 
 from heedful.data import Example
+from heedful.generation import CompiledWriter
 from heedful.model import Transformer
 from heedful.tasks.text_to_text.architectures import Architecture
 from heedful.tasks.text_to_text.settings import TextToTextCard
@@ -21,6 +22,8 @@ class Author(Protocol):
     model: Transformer
     network: nn.Module
     target_tokenizer: Tokenizer
+    engine: CompiledWriter | None
+    """What reads in the model's place where texts are few."""
 
     @property
     def job(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 
-from heedful.generation import Hypothesis, Request, SlotEngine
+from heedful.generation import CompiledWriter, Hypothesis, Request, SlotEngine
 from heedful.model import Transformer
 from heedful.text import Tokenizer
 
@@ -44,13 +44,14 @@ class TextStream:
 
 
 def stream_text(
-    model: Transformer, request: Request[int], tokenizer: Tokenizer
+    model: Transformer, request: Request[int], tokenizer: Tokenizer, compiled: CompiledWriter | None = None
 ) -> Generator[str, None, list[Hypothesis]]:
     """Write one text and give its pieces as they come.
 
     Args:
         request: with one beam.
         tokenizer: of what is written.
+        compiled: the same model, which reads in its place.
 
     Returns:
         What :meth:`SlotEngine.run` gives for the text.
@@ -60,7 +61,7 @@ def stream_text(
     """
     written: list[int] = []
     stream = TextStream(tokenizer)
-    engine: SlotEngine[int] = SlotEngine(model, num_slots=1, num_beams=request.settings.num_beams)
+    engine: SlotEngine[int] = SlotEngine(model, num_slots=1, num_beams=request.settings.num_beams, compiled=compiled)
     engine.admit([replace(request, on_token=written.append)])
     finished: list[tuple[int, list[Hypothesis]]] = []
     while not finished:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from heedful.checkpoint import save_folder
 from heedful.data import Columns, Example, ExampleReader, ExampleStore, LabelKind, OnBadRow, read_examples
 from heedful.errors import DataError, RequestError
+from heedful.generation import CompiledWriter
+from heedful.inference import OpenVino
 from heedful.metrics import TextStatistics, bootstrap
 from heedful.model import Transformer
 from heedful.nn import Copies
@@ -51,6 +53,7 @@ class TextToText(Task[TextToTextBatch]):
     """Whether tags and placeholders of a text belong into its answer."""
     keeps_numbers: ClassVar[bool]
     """Whether an answer has all numbers of its text."""
+    engine: CompiledWriter | None = None
 
     def __init__(
         self,
@@ -148,7 +151,8 @@ class TextToText(Task[TextToTextBatch]):
         settings = search_settings(self, **{"num_beams": 1, "num_return_sequences": 1} | changes)
         ((source, _),) = self.encode_sources(_examples([text]))
         self.network.eval()
-        yield from stream_text(self.model, self.architecture.request(0, source, settings), self.target_tokenizer)
+        request = self.architecture.request(0, source, settings)
+        yield from stream_text(self.model, request, self.target_tokenizer, self.engine)
 
     def write(
         self, examples: Sequence[Example], *, examined: bool = False, tally: Tally | None = None, **changes: Any
@@ -164,6 +168,10 @@ class TextToText(Task[TextToTextBatch]):
         """
         passages, settings = [Passage(example) for example in examples], search_settings(self, **changes)
         return write_passages(self, passages, settings, examined=examined, tally=tally)
+
+    def compiled(self, make: Callable[[nn.Module, Sequence[tuple[Tensor, ...]]], OpenVino]) -> CompiledWriter:
+        """The encoder, and the decoder's step for few texts."""
+        return CompiledWriter(self.model, make)
 
     def encode_sources(self, examples: Sequence[Example], *, seed: int | None = None) -> list[tuple[Encoding, int]]:
         """Sources as the network sees them, and how many tokens were cut from each."""
@@ -291,17 +299,22 @@ class TextToText(Task[TextToTextBatch]):
 
     def save(self, folder: str | Path) -> None:
         """Write a model folder; see :func:`heedful.checkpoint.save_folder`."""
-        config: dict[str, Any] = {"spec": self.model.spec.model_dump(mode="json")}
-        if self.origin is not None:
-            config["origin"] = self.origin
         save_folder(
             Path(folder),
-            config=config,
+            config=self.config,
             network=self.network,
             tokenizers=self._tokenizers,
             card=self.card.model_dump_json(indent=2),
             readme=model_card(self.card, self.model, Path(folder).name),
         )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What ``config.json`` says of the model."""
+        config: dict[str, Any] = {"spec": self.model.spec.model_dump(mode="json")}
+        if self.origin is not None:
+            config["origin"] = self.origin
+        return config
 
     @property
     def _tokenizers(self) -> dict[Side, Tokenizer]:

@@ -1,0 +1,186 @@
+"""Reading by a compiled network, for few rows, where calling operations one by one is most of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from heedful.inference import OpenVino, Plan
+from heedful.model import Transformer
+from heedful.nn import LayerCache
+
+FEW_ROWS = 32
+"""Beams of all texts up to which a compiled step is the faster one: it copies all keys, PyTorch's adds to them."""
+SOURCES = ((2, 9), (1, 2), (3, 40))
+STEPS = ((2, 3, 8, 6), (1, 1, 32, 2), (3, 4, 64, 40))
+"""Texts and tokens of sources, and texts, beams, columns and source tokens of steps, by which a compiled network is
+compared with the model; a tracer sees the first of each."""
+
+
+class CompiledWriter:
+    """The encoder and the decoder's step of a model as another engine computes them."""
+
+    def __init__(
+        self, model: Transformer, compiled: Callable[[nn.Module, Sequence[tuple[Tensor, ...]]], OpenVino]
+    ) -> None:
+        """
+        Args:
+            model: in float32, on the processor.
+            compiled: makes a compiled form of a network, by inputs of several shapes.
+
+        Raises:
+            UnsupportedError: ``compiled`` cannot.
+        """
+        self._encoder: OpenVino | None = None
+        if model.encoder is not None:
+            self._encoder = compiled(_Encoder(model), [_source(model, *shape) for shape in SOURCES])
+        self._step = compiled(_Step(model), [_state(model, *shape) for shape in STEPS])
+
+    @property
+    def name(self) -> str:
+        """Of the engine."""
+        return self._step.name
+
+    def encode(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """As :meth:`Transformer.encode`, of a model that has an encoder."""
+        assert self._encoder is not None
+        hidden: Tensor = _computed(self._encoder)(ids, mask)
+        return hidden
+
+    def read(
+        self,
+        ids: Tensor,
+        *,
+        positions: Tensor,
+        key_positions: Tensor,
+        visible: Tensor,
+        memory_mask: Tensor | None,
+        caches: Sequence[LayerCache],
+        column: int,
+    ) -> Tensor:
+        """Read the next token of each of K beams of N texts, and leave its keys and values in the caches.
+
+        Args:
+            ids: (N, K).
+            positions: (N, K), of these tokens.
+            key_positions: (N, C), of what is in the caches.
+            visible: (N, K, C) boolean, True where a beam may look.
+            memory_mask: (N, S) boolean; None for a model without encoder.
+            caches: with room for C columns, S source tokens.
+            column: the first of the K that these tokens have.
+
+        Returns:
+            Logits (N, K, V), or hidden states (N, K, D) of a model that copies, whose logits take more.
+        """
+        columns = slice(column, column + ids.shape[1])
+        before = visible.clone()
+        before[:, :, columns] = False
+        masks = []
+        if memory_mask is not None:  # where there is no text, all is seen: nobody looks at what comes of it
+            masks = [memory_mask | ~memory_mask.any(1, keepdim=True)]
+        written: Tensor
+        added: list[Tensor]
+        written, *added = _computed(self._step)(
+            ids,
+            positions,
+            torch.cat([key_positions, positions], dim=1),
+            torch.cat([before, visible[:, :, columns]], dim=2),
+            *masks,
+            *(part for cache in caches for part in _parts(cache)),
+        )
+        for cache, keys, values in zip(caches, added[::2], added[1::2], strict=True):
+            cache.keys[:, :, columns] = keys
+            cache.values[:, :, columns] = values
+        return written
+
+
+class _Encoder(nn.Module):
+    def __init__(self, model: Transformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """(B, S) -> (B, S, D)."""
+        return self.model.encode(ids, mask)
+
+
+class _Step(nn.Module):
+    """A step from all that it depends on to logits, and to the keys and values of each layer that it adds."""
+
+    def __init__(self, model: Transformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, ids: Tensor, positions: Tensor, key_positions: Tensor, visible: Tensor, *rest: Tensor
+    ) -> tuple[Tensor, ...]:
+        """``rest``: the memory's mask, if there is a memory, and the tensors of each layer's cache."""
+        assert self.model.decoder is not None
+        memory_mask = None if self.model.encoder is None else rest[0]
+        parts = iter(rest if memory_mask is None else rest[1:])
+        caches = []
+        for shape in self.model.decoder.memory_shapes:
+            cache = _Growing(next(parts), next(parts))
+            cache.memory = None if shape is None else (next(parts), next(parts))
+            caches.append(cache)
+        hidden = self.model.step(
+            ids,
+            positions=positions,
+            key_positions=key_positions,
+            visible=visible,
+            memory_mask=memory_mask,
+            caches=caches,
+        )
+        written = hidden if self.model.pointer is not None else self.model.logits(hidden)
+        return written, *(part for cache in caches for part in cache.added)
+
+
+class _Growing(LayerCache):
+    """Keeps what is added apart, behind what is there."""
+
+    added: tuple[Tensor, Tensor]
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        self.added = keys, values
+        return torch.cat([self.keys, keys], dim=2), torch.cat([self.values, values], dim=2)
+
+
+def _parts(cache: LayerCache) -> tuple[Tensor, ...]:
+    return cache.keys, cache.values, *(cache.memory or ())
+
+
+def _computed(engine: OpenVino) -> Callable[..., Any]:
+    return engine.network(Plan(1, torch.get_num_threads()))
+
+
+def _source(model: Transformer, num_texts: int, length: int) -> tuple[Tensor, Tensor]:
+    """Random ids and a mask; the last text is a third shorter."""
+    generator = torch.Generator().manual_seed(length)
+    ids = torch.randint(model.token_embedding.num_embeddings, (num_texts, length), generator=generator)
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    if num_texts > 1:
+        mask[-1, length - length // 3 :] = False
+    return ids, mask
+
+
+def _state(model: Transformer, num_texts: int, num_beams: int, columns: int, length: int) -> tuple[Tensor, ...]:
+    """Random inputs of a step in the middle of texts."""
+    assert model.decoder is not None
+    generator = torch.Generator().manual_seed(columns)
+    ids = torch.randint(model.written_embedding.num_embeddings, (num_texts, num_beams), generator=generator)
+    position = max(1, columns // num_beams)
+    positions = torch.full_like(ids, position)
+    key_positions = torch.randint(position, (num_texts, columns), generator=generator)
+    visible = torch.rand(num_texts, num_beams, columns, generator=generator) > 0.5
+    itself = torch.eye(num_beams, dtype=torch.bool).expand(num_texts, -1, -1)
+    state = [ids, positions, torch.cat([key_positions, positions], dim=1), torch.cat([visible, itself], dim=2)]
+    if model.encoder is not None:
+        state.append(_source(model, num_texts, length)[1])
+    for (heads, width), memory in zip(model.decoder.head_shapes, model.decoder.memory_shapes, strict=True):
+        state += torch.randn(2, num_texts, heads, columns, width, generator=generator)
+        if memory is not None:
+            state += torch.randn(2, num_texts, memory[0], length, memory[1], generator=generator)
+    return tuple(state)
