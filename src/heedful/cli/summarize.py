@@ -10,6 +10,7 @@ from heedful.cli.options import (
     AllowPickle,
     BadRow,
     Beams,
+    Engine,
     Form,
     Json,
     LongInput,
@@ -47,6 +48,7 @@ def command(
     text_column: TextColumn = None,
     on_bad_row: BadRow = "error",
     precision: Precision = None,
+    engine: Engine = "eager",
     threads: Threads = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
@@ -62,7 +64,13 @@ def command(
     from heedful.tasks.text_to_text.search import length_changes
 
     task = answering_task(
-        model, threads=threads, task=Summarizer.job, revision=revision, allow_pickle=allow_pickle, precision=precision
+        model,
+        threads=threads,
+        task=Summarizer.job,
+        revision=revision,
+        allow_pickle=allow_pickle,
+        precision=precision,
+        engine=engine,
     )
     changes = length_changes(length, task.card.generation) | ({"num_beams": beams} if beams else {})
     columns = renamed(task.card.columns, text=text_column)

@@ -11,6 +11,7 @@ from heedful.cli.options import (
     AllowPickle,
     BadRow,
     Beams,
+    Engine,
     Form,
     Json,
     LongInput,
@@ -63,6 +64,7 @@ def command(
     text_column: TextColumn = None,
     on_bad_row: BadRow = "error",
     precision: Precision = None,
+    engine: Engine = "eager",
     threads: Threads = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
@@ -80,7 +82,13 @@ def command(
     from heedful.tasks.text_to_text.options import AnswerOptions
 
     task = answering_task(
-        model, threads=threads, task=Translator.job, revision=revision, allow_pickle=allow_pickle, precision=precision
+        model,
+        threads=threads,
+        task=Translator.job,
+        revision=revision,
+        allow_pickle=allow_pickle,
+        precision=precision,
+        engine=engine,
     )
     if source or target:
         task.set_languages(source=source, target=target)

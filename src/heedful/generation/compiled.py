@@ -157,7 +157,9 @@ def _computed(engine: OpenVino) -> Callable[..., Any]:
 
 
 def _source(model: Transformer, num_texts: int, length: int) -> tuple[Tensor, Tensor]:
-    """Random ids and a mask; the last text is a third shorter."""
+    """Random ids and a mask, no longer than texts may be; the last one is a third shorter."""
+    assert model.encoder is not None
+    length = min(length, model.encoder.max_positions or length)
     generator = torch.Generator().manual_seed(length)
     ids = torch.randint(model.token_embedding.num_embeddings, (num_texts, length), generator=generator)
     mask = torch.ones_like(ids, dtype=torch.bool)
@@ -171,14 +173,16 @@ def _state(model: Transformer, num_texts: int, num_beams: int, columns: int, len
     assert model.decoder is not None
     generator = torch.Generator().manual_seed(columns)
     ids = torch.randint(model.written_embedding.num_embeddings, (num_texts, num_beams), generator=generator)
-    position = max(1, columns // num_beams)
+    position = min(max(1, columns // num_beams), (model.decoder.max_positions or columns + 1) - 1)
     positions = torch.full_like(ids, position)
     key_positions = torch.randint(position, (num_texts, columns), generator=generator)
     visible = torch.rand(num_texts, num_beams, columns, generator=generator) > 0.5
     itself = torch.eye(num_beams, dtype=torch.bool).expand(num_texts, -1, -1)
     state = [ids, positions, torch.cat([key_positions, positions], dim=1), torch.cat([visible, itself], dim=2)]
     if model.encoder is not None:
-        state.append(_source(model, num_texts, length)[1])
+        mask = _source(model, num_texts, length)[1]
+        length = mask.shape[1]
+        state.append(mask)
     for (heads, width), memory in zip(model.decoder.head_shapes, model.decoder.memory_shapes, strict=True):
         state += torch.randn(2, num_texts, heads, columns, width, generator=generator)
         if memory is not None:

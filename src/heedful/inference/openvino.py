@@ -87,10 +87,9 @@ class OpenVino:
         def compute(*inputs: Tensor | None) -> Tensor | tuple[Tensor, ...]:
             requests = self._own.__dict__.setdefault("requests", {})
             if plan not in requests:
-                requests[plan] = compiled.create_infer_request()
+                requests[plan] = _Request(self._library, compiled)
             given = [torch.zeros_like(inputs[0]) if one is None else one for one in inputs]  # type: ignore[arg-type]
-            found = requests[plan].infer([one.numpy() for one in given[: self._num_inputs]], share_inputs=True)
-            outputs = tuple(torch.from_numpy(found[number].copy()) for number in range(len(found)))
+            outputs = requests[plan].compute(given[: self._num_inputs])
             return outputs if len(outputs) > 1 else outputs[0]
 
         return compute
@@ -146,6 +145,26 @@ class OpenVino:
                 made.rename(folder)
         except (OSError, RuntimeError):
             return
+
+
+class _Request:
+    """Computes one batch at a time; what stands in the memory that it looked at before, it is not given again."""
+
+    def __init__(self, library: Any, compiled: Any) -> None:
+        self._tensor = library.Tensor
+        self._request = compiled.create_infer_request()
+        self._num_outputs = len(compiled.outputs)
+        self._given: dict[int, Tensor] = {}  # held, so that nothing else is put into their memory
+
+    def compute(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        for number, tensor in enumerate(inputs):
+            before = self._given.get(number)
+            if before is None or before.data_ptr() != tensor.data_ptr() or before.shape != tensor.shape:
+                given = self._given[number] = tensor.contiguous()
+                self._request.set_input_tensor(number, self._tensor(given.numpy(), shared_memory=True))
+        self._request.infer(share_outputs=True)
+        outputs = (self._request.get_output_tensor(number).data for number in range(self._num_outputs))
+        return tuple(torch.from_numpy(output.copy()) for output in outputs)
 
 
 class _Plain(nn.Module):

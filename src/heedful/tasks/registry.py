@@ -123,8 +123,8 @@ def load(  # noqa: PLR0913 - each says another thing of the model, and none belo
             ``heedful quantize`` made, else integers of the inputs' own size. Such a task answers and is evaluated;
             it is not saved, trained or explained. ``"bfloat16"`` has the network compute in it, up to a
             classifier's head.
-        engine: what computes a classifier's answers on a processor: ``"eager"``, PyTorch; ``"openvino"``, a compiled
-            form of the network, which is kept for the next time; ``"auto"``, the faster of them in a short trial.
+        engine: what computes answers on a processor: ``"eager"``, PyTorch; ``"openvino"``, a compiled form of the
+            network, which is kept for the next time; ``"auto"``, the faster of them in a short trial.
 
     Raises:
         CheckpointError: the folder is missing, incomplete, of no known family, has no trained head, or needs code

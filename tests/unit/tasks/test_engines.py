@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from heedful.errors import RequestError, UnsupportedError
 from heedful.inference import OpenVino, Plan, Workers
 from heedful.tasks import TextClassifier, engines
 from heedful.tasks.speed import Speed
+from heedful.tasks.text_to_text.options import AnswerOptions
 from heedful.training import Run
 
 TOLERANCE = 1e-5
@@ -141,12 +142,21 @@ def test_impossible_wishes_are_refused(run: Run, monkeypatch: pytest.MonkeyPatch
     assert heedful.load(run.folder, engine="auto").engine is None
 
 
-def test_a_model_that_writes_has_no_other_engine(ignorant: Callable[..., Any]) -> None:
+@pytest.mark.usefixtures("own_cache")
+def test_a_translator_writes_the_same(ignorant: Callable[..., Any], texts: list[str]) -> None:
     translator = ignorant("translation")
-    with pytest.raises(UnsupportedError, match="computes classifiers, and this model does translation"):
+    with pytest.raises(UnsupportedError, match="float32 on a processor"):  # it is in float64
         engines.set_engine(translator, "openvino")
-    engines.set_engine(translator, "auto")
-    assert translator.engine is None
+    translator.network.float()
+    asked, options = texts[:9], AnswerOptions(generation={"num_beams": 3})
+    expected, streamed = translator.predict(asked, options), list(translator.stream(texts[0]))
+    engines.set_engine(translator, "openvino")
+    assert translator.notes == ()
+    answers = translator.predict(asked, options)
+    assert [answer.text for answer in answers] == [answer.text for answer in expected]
+    scores = [answer.score for answer in expected]
+    assert [answer.score for answer in answers] == pytest.approx(scores, abs=TOLERANCE)
+    assert list(translator.stream(texts[0])) == streamed
 
 
 @pytest.mark.usefixtures("own_cache")
@@ -166,3 +176,13 @@ def test_auto_takes_the_faster_engine_and_remembers_it(run: Run, monkeypatch: py
         engine = heedful.load(run.folder, engine="auto").engine
         assert ("eager" if engine is None else engine.name) == faster
     assert tried == ["eager", "openvino"]
+
+
+def test_nothing_longer_is_compared_than_a_text_may_be(run: Run) -> None:
+    lengths: list[int] = []
+
+    def make(network: nn.Module, examples: Sequence[tuple[Tensor, ...]]) -> Any:
+        lengths.extend(example[0].shape[1] for example in examples)
+
+    heedful.load(run.folder).compiled(make)
+    assert max(lengths) == 32

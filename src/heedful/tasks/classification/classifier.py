@@ -181,7 +181,11 @@ class TextClassifier(Task[ClassificationBatch]):
         return make(self.network, [self._example_inputs(*shape) for shape in COMPARED])
 
     def _example_inputs(self, rows: int, tokens: int) -> tuple[Tensor, ...]:
-        """Random ids, a mask and, if the network knows them, token types (rows, tokens); the last row is padded."""
+        """Random ids, a mask and, if the network knows them, token types (rows, tokens); the last row is padded.
+
+        No longer than texts may be.
+        """
+        tokens = min(tokens, self.card.max_length)
         generator = torch.Generator().manual_seed(tokens)
         ids = torch.randint(self.tokenizer.vocabulary_size, (rows, tokens), generator=generator)
         mask = torch.ones_like(ids, dtype=torch.bool)

@@ -95,7 +95,8 @@ def draft(
         )
         for number, (passage, (source, _)) in enumerate(zip(passages, sources, strict=True))
     ]
-    author.network.eval()
+    if author.network.training:
+        author.network.eval()  # goes through all modules: for one text that would take longer than many a layer
     written: dict[int, list[Hypothesis]] = {}
     # The longest first: texts of like length are read side by side.
     longest_first = sorted(requests, key=lambda request: -lengths[request.key])
