@@ -13,6 +13,7 @@ NAME = "convert"
 EXAMPLES = (
     "heedful convert runs/reviews exports/reviews --to huggingface",
     "heedful convert owner/name models/name --to heedful",
+    "heedful convert runs/banking77 exports/banking77 --to onnx",
     "heedful convert runs/reviews exports/small --to huggingface --dtype float16 --shard-size 500MB",
 )
 
@@ -23,7 +24,7 @@ def command(
         typer.Argument(metavar="SOURCE", help="Folder of a model, ours or foreign, or a name of the Hub: owner/name."),
     ],
     destination: Annotated[Path, typer.Argument(metavar="DESTINATION", help="Folder to write: new, or empty.")],
-    to: Annotated[Literal["huggingface", "heedful"], typer.Option(help="Form to write the model in.")],
+    to: Annotated[Literal["huggingface", "heedful", "onnx"], typer.Option(help="Form to write the model in.")],
     dtype: Annotated[
         Literal["float32", "float16", "bfloat16"] | None, typer.Option(help="Of the weights; as stored if not given.")
     ] = None,
@@ -38,7 +39,8 @@ def command(
     """Write a model in another form.
 
     A run of ours that began as a checkpoint becomes a folder that Hugging Face's transformers load; a foreign
-    checkpoint becomes a folder of ours. Nothing is changed in SOURCE, and DESTINATION is complete or not there.
+    checkpoint becomes a folder of ours; a classifier becomes an ONNX file (an extra), which engines of many languages
+    run. Nothing is changed in SOURCE, and DESTINATION is complete or not there.
     """
     import torch
 

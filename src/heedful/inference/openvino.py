@@ -89,7 +89,7 @@ class OpenVino:
             if plan not in requests:
                 requests[plan] = _Request(self._library, compiled)
             given = [torch.zeros_like(inputs[0]) if one is None else one for one in inputs]  # type: ignore[arg-type]
-            outputs = requests[plan].compute(given[: self._num_inputs])
+            outputs: tuple[Tensor, ...] = requests[plan].compute(given[: self._num_inputs])
             return outputs if len(outputs) > 1 else outputs[0]
 
         return compute

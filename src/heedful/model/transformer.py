@@ -110,9 +110,9 @@ class Transformer(nn.Module):
         past = 0 if cache is None else cache.length
         tokens = _embed(self.written_embedding, ids, self.decoder.max_positions, past=past)
         _check_shape("mask", mask, ids.shape, torch.bool)
-        self._check_memory(len(ids), memory, memory_mask)
+        self._check_memory(ids.shape[0], memory, memory_mask)
         if cache is not None:
-            _check_cache(cache, len(ids))
+            _check_cache(cache, ids.shape[0])
         hidden: Tensor = self.decoder(tokens, mask=mask, memory=memory, memory_mask=memory_mask, cache=cache)
         return hidden
 
@@ -211,7 +211,7 @@ class Transformer(nn.Module):
             return
         if memory is None:
             raise RequestError("the decoder needs memory", remedy="Give memory=model.encode(source_ids, source_mask).")
-        if memory.dim() != 3 or len(memory) != batch_size:
+        if memory.dim() != 3 or memory.shape[0] != batch_size:
             raise RequestError(
                 f"memory must be of shape ({batch_size}, source tokens, d_model), not {tuple(memory.shape)}",
                 remedy="Give what encode returned for the sources of these very texts.",

@@ -7,4 +7,4 @@ import torch
 
 def is_traced() -> bool:
     """Whether a tracer follows: shapes are then tensors, and what depends on them is to hold for others too."""
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+    return bool(torch.jit.is_tracing()) or torch.compiler.is_exporting()  # type: ignore[attr-defined, no-untyped-call]

@@ -1,10 +1,11 @@
-"""Model folders of ours into those of Hugging Face, and back."""
+"""Model folders of ours into those of Hugging Face, and back; classifiers into ONNX."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,7 @@ from heedful.checkpoint import (
     TASK_FILE,
     Located,
     StoredWeights,
+    TensorInfo,
     locate,
     open_weights,
     read_json,
@@ -41,9 +43,11 @@ from heedful.tasks.model_files import (
     matching_files,
     write_json,
 )
+from heedful.tasks.onnx import ONNX_FILES, export_onnx
+from heedful.tasks.registry import load
 from heedful.text import Tokenizer
 
-MODEL_FILES = (CONFIG_FILE, TASK_FILE, GENERATION_FILE, INT8_FILE, *WEIGHT_FILES, *TOKENIZER_FILES)
+MODEL_FILES = (CONFIG_FILE, TASK_FILE, GENERATION_FILE, INT8_FILE, *WEIGHT_FILES, *TOKENIZER_FILES, *ONNX_FILES)
 """All that a model folder consists of; what else lies there is left alone."""
 
 
@@ -55,6 +59,7 @@ class Target(StrEnum):
 
     HEEDFUL = "heedful"
     HUGGINGFACE = "huggingface"
+    ONNX = "onnx"
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def convert(
     revision: str | None = None,
     allow_pickle: bool = False,
 ) -> Conversion:
-    """Write a model in the other form, or in its own with other files or another dtype.
+    """Write a model in another form, or in its own with other files or another dtype.
 
     Args:
         source: a folder, or ``owner/name`` of the Hub.
@@ -104,22 +109,24 @@ def convert(
     if to not in list(Target):
         raise RequestError(f"{to!r} is no form of a model; {nearest(str(to), list(Target))}")
     to, options, destination = Target(to), options or ConversionOptions(), Path(destination)
+    if to is Target.ONNX and (options.dtype is not None or options.max_shard_bytes is not None):
+        raise RequestError(
+            "an ONNX file has weights of float32 and no shards", remedy="Leave dtype and shard size out."
+        )
     located = locate(source, revision=revision, allow_pickle=allow_pickle)
     _check_destination(located.folder, destination, overwrite=options.overwrite)
-    ours = "format_version" in read_json(located.folder / CONFIG_FILE)
     with replace_files(destination) as staging:
-        if ours == (to is Target.HEEDFUL):
-            what, notes = _rewrite(located.folder, staging, options, allow_pickle=allow_pickle)
-        elif to is Target.HUGGINGFACE:
-            what, notes = export(located.folder, staging, options)
+        if to is Target.ONNX:
+            task = load(source, revision=revision, allow_pickle=allow_pickle)
+            what, notes = export_onnx(task, staging, destination.name), []
         else:
-            what, notes = _adopt(located, staging, options, allow_pickle=allow_pickle, name=destination.name)
-        copy_files(located.folder, staging, (GENERATION_FILE,))
+            what, notes = _write(located, staging, to, options, allow_pickle=allow_pickle, name=destination.name)
         written = sorted(path.name for path in staging.iterdir())
     for path in matching_files(destination, MODEL_FILES):
         if path.name not in written:  # of the model that was there before
             path.unlink()
-    return _summary(destination, to, what, written, notes)
+    weights = task.network.state_dict() if to is Target.ONNX else open_weights(destination)
+    return _summary(destination, to, what, written, notes, weights)
 
 
 def parse_size(text: str) -> int:
@@ -147,6 +154,19 @@ def _check_destination(source: Path, destination: Path, *, overwrite: bool) -> N
         raise OutputError(
             f"{destination} is not empty", remedy="Choose a new folder, or replace the model in it with --overwrite."
         )
+
+
+def _write(
+    located: Located, staging: Path, to: Target, options: ConversionOptions, *, allow_pickle: bool, name: str
+) -> tuple[str, list[str]]:
+    """Write what a model consists of: says what that is, and what did not go along."""
+    copy_files(located.folder, staging, (GENERATION_FILE,))
+    ours = "format_version" in read_json(located.folder / CONFIG_FILE)
+    if ours == (to is Target.HEEDFUL):
+        return _rewrite(located.folder, staging, options, allow_pickle=allow_pickle)
+    if ours:
+        return export(located.folder, staging, options)
+    return _adopt(located, staging, options, allow_pickle=allow_pickle, name=name)
 
 
 # Hugging Face's to ours
@@ -207,8 +227,14 @@ def _all(weights: StoredWeights) -> dict[str, Tensor]:
     return {name: weights.tensor(name) for name in weights}
 
 
-def _summary(folder: Path, form: Target, what: str, files: list[str], notes: list[str]) -> Conversion:
-    weights = open_weights(folder)
+def _summary(
+    folder: Path,
+    form: Target,
+    what: str,
+    files: list[str],
+    notes: list[str],
+    weights: Mapping[str, Tensor | TensorInfo],
+) -> Conversion:
     return Conversion(
         folder=str(folder),
         form=form,

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heedful.generation import CompiledWriter, Request, SlotEngine, parse_settings, write_all
+from heedful.generation import CompiledWriter, Hypothesis, Request, SlotEngine, parse_settings, write_all
 from heedful.generation.compiled import FEW_ROWS
 from heedful.inference import OpenVino
 from heedful.model import PointerSpec, Transformer, UniformSpec, build
@@ -48,7 +48,7 @@ def test_texts_that_come_and_go_are_written_the_same(
     lengths = data.draw(st.lists(st.integers(1, 30), min_size=1, max_size=7))
     requests = [asked(model, number, length, num_beams) for number, length in enumerate(lengths)]
     engine: SlotEngine[int] = SlotEngine(model, num_slots=num_slots, num_beams=num_beams, compiled=compiled)
-    waiting, found = list(requests), {}
+    waiting, found = list(requests), dict[int, list[Hypothesis]]()
     while waiting or not engine.is_idle:
         if entering := waiting[: data.draw(st.integers(int(engine.is_idle), engine.free))]:
             engine.admit(entering)

@@ -178,20 +178,13 @@ class TextClassifier(Task[ClassificationBatch]):
 
     def compiled(self, make: Callable[[nn.Module, Sequence[tuple[Tensor, ...]]], OpenVino]) -> OpenVino:
         """The whole network."""
-        return make(self.network, [self._example_inputs(*shape) for shape in COMPARED])
+        return make(self.network, self.example_inputs())
 
-    def _example_inputs(self, rows: int, tokens: int) -> tuple[Tensor, ...]:
-        """Random ids, a mask and, if the network knows them, token types (rows, tokens); the last row is padded.
-
-        No longer than texts may be.
-        """
-        tokens = min(tokens, self.card.max_length)
-        generator = torch.Generator().manual_seed(tokens)
-        ids = torch.randint(self.tokenizer.vocabulary_size, (rows, tokens), generator=generator)
-        mask = torch.ones_like(ids, dtype=torch.bool)
-        if rows > 1:
-            mask[-1, tokens - tokens // 3 :] = False
-        return (ids, mask, torch.zeros_like(ids)) if self.network.knows_token_types else (ids, mask)
+    def example_inputs(self) -> list[tuple[Tensor, ...]]:
+        """What the network takes, at several shapes, no longer than texts may be: see :func:`_inputs`."""
+        size, knows_types = self.tokenizer.vocabulary_size, self.network.knows_token_types
+        limit = self.card.max_length
+        return [_inputs(rows, min(tokens, limit), size, knows_types=knows_types) for rows, tokens in COMPARED]
 
     def _windows(self, examples: Sequence[Example], *, seed: int | None = None) -> list[FittedText]:
         """Texts as the network sees them; in a training epoch, which has a seed, words are cut in ways of its own."""
@@ -362,3 +355,13 @@ class TextClassifier(Task[ClassificationBatch]):
         if self.origin is not None:
             config["origin"] = self.origin
         return config
+
+
+def _inputs(rows: int, tokens: int, vocabulary_size: int, *, knows_types: bool) -> tuple[Tensor, ...]:
+    """Random ids, a mask and, if the network knows them, token types (rows, tokens); the last row is padded."""
+    generator = torch.Generator().manual_seed(tokens)
+    ids = torch.randint(vocabulary_size, (rows, tokens), generator=generator)
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    if rows > 1:
+        mask[-1, tokens - tokens // 3 :] = False
+    return (ids, mask, torch.zeros_like(ids)) if knows_types else (ids, mask)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from heedful.model import ClassificationHead, Transformer
+from heedful.nn.tracing import is_traced
 from heedful.tasks.own_module import TextEncoder
 
 
@@ -50,7 +51,9 @@ class ClassificationNetwork(nn.Module):
         if not isinstance(model, Transformer):
             states: Tensor = model.encode(ids, mask)  # type: ignore[operator]  # an attribute of any module
             return states
-        hiding = None if bool(mask.all()) else mask  # attention is faster where it has nothing to hide
+        hiding = (
+            mask if is_traced() or not bool(mask.all()) else None
+        )  # attention is faster where it has nothing to hide
         if model.encoder is None:
             return model.decode(ids, mask=hiding)
         memory = model.encode(ids, hiding, token_types if self.knows_token_types else None)
