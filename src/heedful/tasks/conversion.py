@@ -115,10 +115,11 @@ def convert(
         )
     located = locate(source, revision=revision, allow_pickle=allow_pickle)
     _check_destination(located.folder, destination, overwrite=options.overwrite)
+    notes: list[str] = []
     with replace_files(destination) as staging:
         if to is Target.ONNX:
             task = load(source, revision=revision, allow_pickle=allow_pickle)
-            what, notes = export_onnx(task, staging, destination.name), []
+            what = export_onnx(task, staging, destination.name)
         else:
             what, notes = _write(located, staging, to, options, allow_pickle=allow_pickle, name=destination.name)
         written = sorted(path.name for path in staging.iterdir())
