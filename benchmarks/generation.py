@@ -11,8 +11,8 @@ benchmarks/reports/.
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.arena import Contestant, Maker, arena, compete
-from benchmarks.publishing import machine, publish, today
+from benchmarks.publishing import arguments, machine, publish, today
 
 Tokens = list[int]
 Write = Callable[[Sequence[Any]], list[Tokens]]
@@ -116,7 +116,7 @@ def _to_ctranslate2(folder: str, start: str) -> None:
     place.write_text(json.dumps(json.loads(place.read_text()) | {"decoder_start_token": start}))
 
 
-def heedfuls(run: str, precision: str | None, threads: int) -> Write:
+def heedfuls(run: str, precision: str | None, engine: str, threads: int) -> Write:
     """Ours: beams for many sentences, greedily for one."""
     import torch
 
@@ -125,7 +125,7 @@ def heedfuls(run: str, precision: str | None, threads: int) -> Write:
     from heedful.generation.generate import write_all
 
     torch.set_num_threads(threads)
-    task = heedful.load(run, precision=precision)
+    task = heedful.load(run, precision=precision, engine=engine)
 
     @torch.inference_mode()
     def write(rows: Sequence[Tokens]) -> list[Tokens]:
@@ -134,7 +134,7 @@ def heedfuls(run: str, precision: str | None, threads: int) -> Write:
         request = task.architecture.request
         requests = [request(number, _Ids(row), settings) for number, row in enumerate(rows)]
         requests.sort(key=lambda one: -len(one.source))
-        written = dict(write_all(task.model, requests, num_slots=BATCH))
+        written = dict(write_all(task.model, requests, num_slots=BATCH, compiled=task.engine))
         return [list(written[number][0].tokens) for number in range(len(rows))]
 
     return write
@@ -253,18 +253,13 @@ def main() -> None:
     import sacrebleu
 
     import heedful
+    from heedful.data import ExampleStore
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("run")
-    parser.add_argument("data")
-    parser.add_argument("--texts", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
+    options = arguments(__doc__, texts=300).parse_args()
     run, threads = options.run, options.threads
     task = heedful.load(run)
-    examples = list(task.read(options.data))
-    chosen = [examples[place] for place in np.linspace(0, len(examples) - 1, options.texts).astype(int)]
+    with ExampleStore(task.read(options.data)) as store:
+        chosen = store.spread(options.texts)
     rows = [list(encoding.ids) for encoding, _ in task.encode_sources(chosen)]
     kept = task.card.generation
     names = ("num_beams", "length_penalty", "max_new_tokens")
@@ -275,15 +270,18 @@ def main() -> None:
 
     def bleu(found: list[Tokens]) -> str:
         texts = [task.target_tokenizer.decode(tokens).strip() for tokens in found]
-        return f"{sacrebleu.corpus_bleu(texts, [[one.target for one in chosen]]).score:.1f}"
+        return f"{sacrebleu.corpus_bleu(texts, [[one.target or "" for one in chosen]]).score:.1f}"
 
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["HEEDFUL_CACHE"] = f"{folder}/cache"
         preparing = get_context("spawn").Process(target=prepare, args=(run, folder))
         preparing.start()
         preparing.join()
         makers: dict[str, Maker] = {
-            OURS: (heedfuls, (run, None, threads)),
-            "heedful int8": (heedfuls, (run, "int8", threads)),
+            OURS: (heedfuls, (run, None, "eager", threads)),
+            "heedful int8": (heedfuls, (run, "int8", "eager", threads)),
+            "heedful float32, OpenVINO": (heedfuls, (run, None, "openvino", threads)),
+            "heedful int8, OpenVINO": (heedfuls, (run, "int8", "openvino", threads)),
             "transformers float32, arrival order": (upstreams, (folder, settings, threads, False)),
             "transformers float32, sorted": (upstreams, (folder, settings, threads, True)),
             "CTranslate2 float32": (ctranslate2s, (run, folder, settings, threads, "float32")),

@@ -11,7 +11,6 @@ that is not there is told and left out. Writes a dated report under benchmarks/r
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import statistics
@@ -25,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.arena import Answer, Contestant, Maker, arena, compete
-from benchmarks.publishing import machine, publish, today
+from benchmarks.publishing import arguments, machine, publish, today
 from numpy.typing import NDArray
 
 BATCH_TOKENS = 1024
@@ -296,18 +295,14 @@ def table(contestants: Sequence[Contestant], answers: dict[str, Floats], latenci
 
 def main() -> None:
     import heedful
+    from heedful.data import ExampleStore
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("run")
-    parser.add_argument("data")
+    parser = arguments(__doc__, texts=1000)
     parser.add_argument("--calibrate", help="texts that OpenVINO's integers are calibrated by; DATA unless given")
-    parser.add_argument("--texts", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     run, threads = options.run, options.threads
-    examples = list(heedful.load(run).read(options.data))
-    texts = [examples[place].text for place in np.linspace(0, len(examples) - 1, options.texts).astype(int)]
+    with ExampleStore(heedful.load(run).read(options.data)) as store:
+        texts = [example.text for example in store.spread(options.texts)]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HEEDFUL_CACHE"] = f"{folder}/cache"
         preparing = get_context("spawn").Process(target=prepare, args=(run, options.calibrate or options.data, folder))

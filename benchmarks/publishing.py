@@ -1,7 +1,8 @@
-"""Dated reports of benchmarks, and what there is to say of the machine that they were made on."""
+"""What benchmarks are asked, and their dated reports with what there is to say of the machine."""
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import os
 import platform
@@ -9,6 +10,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 REPORTS = Path(__file__).parent / "reports"
+
+
+def arguments(description: str | None, *, texts: int) -> argparse.ArgumentParser:
+    """A run, data, and how much of both is measured for how long; ``texts`` unless given."""
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    parser.add_argument("run")
+    parser.add_argument("data")
+    parser.add_argument("--texts", type=int, default=texts)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    return parser
 
 
 def today() -> str:

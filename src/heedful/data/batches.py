@@ -16,19 +16,12 @@ _JITTER = 0.05
 
 
 def token_budget_batches(
-    lengths: Lengths,
-    max_tokens: int,
-    *,
-    seed: int = 0,
-    epoch: int = 0,
-    shuffle: bool = True,
-    max_rows: int | None = None,
+    lengths: Lengths, max_tokens: int, *, seed: int = 0, epoch: int = 0
 ) -> list[NDArray[np.int64]]:
-    """Row indices in batches whose padded cost, longest row × rows, is at most ``max_tokens``.
+    """Row indices in batches to learn from, whose padded cost, longest row × rows, is at most ``max_tokens``.
 
-    Rows of like length share a batch. With ``shuffle``, which rows meet and the order of the batches are random,
-    and the same for the same ``seed`` and ``epoch``; without, batches run from the longest rows to the shortest.
-    A row longer than ``max_tokens`` is alone in its batch.
+    Rows of like length share a batch. Which rows meet and the order of the batches are random, and the same for the
+    same ``seed`` and ``epoch``. A row longer than ``max_tokens`` is alone in its batch.
 
     Args:
         lengths: (N,), or (N, P) where each row has P parts that are padded apart from each other, such as a source and
@@ -36,22 +29,18 @@ def token_budget_batches(
     """
     parts = _as_parts(lengths)
     generator = np.random.default_rng((seed, epoch))
-    keys = parts.astype(np.float64)
-    if shuffle:
-        keys *= 1 + _JITTER * generator.random(keys.shape)
+    keys = parts * (1 + _JITTER * generator.random(parts.shape))
     order = _side_by_side(keys, max_tokens)
     starts = [0] if len(order) else []
     longest = np.zeros(parts.shape[1], dtype=np.int64)
     for position, row in enumerate(parts[order]):
         rows = position - starts[-1]
         longest = np.maximum(longest, row)
-        if rows and (longest.sum() * (rows + 1) > max_tokens or rows == max_rows):
+        if rows and longest.sum() * (rows + 1) > max_tokens:
             starts.append(position)
             longest = row
     batches = np.split(order, starts[1:]) if starts else []
-    if shuffle:
-        batches = [batches[index] for index in generator.permutation(len(batches))]
-    return batches
+    return [batches[index] for index in generator.permutation(len(batches))]
 
 
 def _as_parts(lengths: Lengths) -> NDArray[np.int64]:

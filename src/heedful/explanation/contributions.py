@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from heedful.explanation.frozen import Trace, frozen, traced
 from heedful.explanation.passes import answering, transformer_of
-from heedful.explanation.rows import Row, RowScores, batches_of, plain, stacked
+from heedful.explanation.rows import Row, RowScores, batches, plain, stacked
 from heedful.model import Transformer
 from heedful.tasks import TextClassifier
 
@@ -41,7 +41,7 @@ def _by_gradient(
 ) -> list[RowScores]:
     model = transformer_of(task)
     found: dict[int, RowScores] = {}
-    for numbers in batches_of(rows):
+    for numbers in batches(rows):
         batch = [rows[number] for number in numbers]
         ids, mask, types = stacked(task, batch)
         with answering(task.network), tracing(task.network, model) as trace:

@@ -31,7 +31,7 @@ from heedful.explanation.attention import looks_at
 from heedful.explanation.human import Marks, phrase_agreement, polarities, rationale_agreement, read_marks
 from heedful.explanation.labels import METHODS, Method, Reading, read, without_words
 from heedful.explanation.passes import quiet, transformer_of
-from heedful.explanation.rows import Row, RowScores, batches_of, plain, stacked
+from heedful.explanation.rows import Row, RowScores, batches, plain, stacked
 from heedful.metrics import Direction, Metric, MetricValue, bootstrap, readable
 from heedful.model import Transformer
 from heedful.nn.watching import Look
@@ -406,7 +406,7 @@ def _looking(task: TextClassifier, rows: Sequence[Row], mix: Callable[[Sequence[
     model = transformer_of(task)
     kind = "decoder" if model.encoder is None else "encoder"
     found: dict[int, RowScores] = {}
-    for numbers in batches_of(rows):
+    for numbers in batches(rows):
         inputs = stacked(task, [rows[number] for number in numbers])
         logits: list[Tensor] = []
         with quiet(task.network):

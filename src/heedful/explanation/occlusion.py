@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from heedful.explanation.passes import quiet
-from heedful.explanation.rows import Row, RowScores, batches_of, covering, plain, stacked
+from heedful.explanation.rows import Row, RowScores, batches, covering, plain, stacked
 from heedful.tasks import TextClassifier
 
 
@@ -40,7 +40,7 @@ def hidden_logits(task: TextClassifier, rows: Sequence[Row], hidden: Sequence[Se
     cover = covering(task)
     logits = np.zeros((len(rows), len(task.labels)))
     with quiet(task.network):
-        for numbers in batches_of(rows):
+        for numbers in batches(rows):
             batch = [_covered(rows[number], hidden[number], cover) for number in numbers]
             logits[numbers] = plain(task.network(*stacked(task, batch)))
     return logits

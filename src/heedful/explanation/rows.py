@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from heedful.data import token_budget_batches
+from heedful.inference import batches_of
 from heedful.tasks import Task, TextClassifier
 from heedful.tasks.classification.batch import stack_windows
 from heedful.text import Encoding
@@ -54,10 +54,9 @@ class RowScores:
     """What is left of the claim, where the method has a sum."""
 
 
-def batches_of(rows: Sequence[Row]) -> Iterator[list[int]]:
+def batches(rows: Sequence[Row]) -> Iterator[list[int]]:
     """Numbers of rows that go through the network together, within the budget."""
-    lengths = [len(row.encoding) for row in rows]
-    for numbers in token_budget_batches(lengths, BUDGET, shuffle=False):
+    for numbers in batches_of([len(row.encoding) for row in rows], BUDGET):
         yield numbers.tolist()
 
 

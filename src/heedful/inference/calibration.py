@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from heedful.nn.int8 import LEVELS, Int8Linear
+from heedful.nn.int8 import LEVELS, Int8Linear, whole_numbers
 
 ROWS_KEPT = 64
 """Of the inputs of one call, evenly spread."""
-SHARES = torch.linspace(0.3, 1.0, 36, dtype=torch.float64)
+SHARES = [0.3 + 0.02 * step for step in range(36)]
 """Of the whole span, that are tried."""
 
 
@@ -40,14 +40,8 @@ class Inputs:
         A few large values take room from all others: a span that cuts them off may be nearer.
         """
         values = torch.cat([rows.flatten() for rows in self.rows]).double()
-        low, high = self.low * SHARES, self.high * SHARES
-        widths = ((high - low) / LEVELS).clamp(min=torch.finfo(torch.float32).tiny)
-        errors = [
-            (_rounded(values, float(start), float(width)) - values).square().mean()
-            for start, width in zip(low, widths, strict=True)
-        ]
-        best = int(torch.stack(errors).argmin())
-        return float(low[best]), float(high[best])
+        spans = [(self.low * share, self.high * share) for share in SHARES]
+        return min(spans, key=lambda span: _error(values, *whole_numbers(*span)))
 
     def error(self, linear: nn.Linear, rounded: Int8Linear) -> float:
         """How far a rounded map's outputs are from those of the map itself, relative, by the mean square."""
@@ -57,9 +51,10 @@ class Inputs:
         return math.sqrt(error / size) if size else 0.0
 
 
-def _rounded(values: Tensor, low: float, width: float) -> Tensor:
-    zero_point = round(-low / width)
-    return ((values / width).round() + zero_point).clamp(0, LEVELS).sub(zero_point).mul(width)
+def _error(values: Tensor, scale: float, zero_point: int) -> float:
+    """The mean square of what rounding changes."""
+    rounded = ((values / scale).round() + zero_point).clamp(0, LEVELS).sub(zero_point).mul(scale)
+    return float((rounded - values).square().mean())
 
 
 @contextmanager

@@ -47,6 +47,13 @@ def multiplies_bfloat16() -> bool:
     return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
 
 
+def whole_numbers(low: float, high: float) -> tuple[float, int]:
+    """Scale and zero point of inputs from the lowest value to the highest; 0 is one of the whole numbers."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = max((high - low) / LEVELS, torch.finfo(torch.float32).tiny)
+    return scale, round(-low / scale)
+
+
 class Int8Linear(nn.Module):
     """y = W x + b on whole numbers.
 
@@ -89,10 +96,9 @@ class Int8Linear(nn.Module):
         if linear.bias is not None:
             rounded.bias = nn.Parameter(linear.bias.detach().float().clone(), requires_grad=False)
         if span is not None:
-            low, high = min(span[0], 0.0), max(span[1], 0.0)
-            width = max((high - low) / LEVELS, torch.finfo(torch.float32).tiny)
+            width, zero_point = whole_numbers(*span)
             rounded.input_scale = torch.tensor(width)
-            rounded.input_zero_point = torch.tensor(round(-low / width), dtype=torch.int32)
+            rounded.input_zero_point = torch.tensor(zero_point, dtype=torch.int32)
         return rounded
 
     @staticmethod

@@ -151,9 +151,7 @@ class Trainer:
             seed = epoch_seed(self.seed, number)
             if lengths is None or self.task.lengths_vary:
                 lengths = self.task.lengths(self.examples, seed=seed)
-            batches = token_budget_batches(
-                lengths, self.settings.tokens_per_batch, seed=self.seed, epoch=number, shuffle=True
-            )
+            batches = token_budget_batches(lengths, self.settings.tokens_per_batch, seed=self.seed, epoch=number)
             yield _Epoch(number, seed, batches)
 
     def _groups(self, epochs: Iterable[_Epoch]) -> Iterator[tuple[float, list[Batch]]]:

@@ -18,22 +18,13 @@ def realistic(count: int) -> NDArray[np.int64]:
     return np.clip(np.random.default_rng(0).lognormal(2.6, 0.5, count).astype(np.int64), 3, 100)
 
 
-@given(
-    lengths=LENGTHS,
-    max_tokens=st.integers(1, 300),
-    max_rows=st.none() | st.integers(1, 9),
-    shuffle=st.booleans(),
-    seed=st.integers(0, 5),
-)
-def test_each_row_is_in_one_batch_and_the_budget_holds(
-    lengths: list[int], max_tokens: int, max_rows: int | None, shuffle: bool, seed: int
-) -> None:
-    batches = token_budget_batches(lengths, max_tokens, seed=seed, shuffle=shuffle, max_rows=max_rows)
+@given(lengths=LENGTHS, max_tokens=st.integers(1, 300), seed=st.integers(0, 5))
+def test_each_row_is_in_one_batch_and_the_budget_holds(lengths: list[int], max_tokens: int, seed: int) -> None:
+    batches = token_budget_batches(lengths, max_tokens, seed=seed)
     assert sorted(row for batch in batches for row in batch.tolist()) == list(range(len(lengths)))
     for batch in batches:
         cost = max(lengths[row] for row in batch) * len(batch)
         assert cost <= max_tokens or len(batch) == 1
-        assert max_rows is None or len(batch) <= max_rows
 
 
 @given(lengths=LENGTHS, seed=st.integers(0, 5), epoch=st.integers(0, 5))
@@ -71,12 +62,9 @@ def test_little_is_padding(max_tokens: int, most: float) -> None:
 @given(
     lengths=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=200),
     max_tokens=st.integers(2, 300),
-    shuffle=st.booleans(),
 )
-def test_parts_that_are_padded_apart_keep_the_budget_together(
-    lengths: list[tuple[int, int]], max_tokens: int, shuffle: bool
-) -> None:
-    batches = token_budget_batches(lengths, max_tokens, shuffle=shuffle)
+def test_parts_that_are_padded_apart_keep_the_budget_together(lengths: list[tuple[int, int]], max_tokens: int) -> None:
+    batches = token_budget_batches(lengths, max_tokens)
     assert sorted(row for batch in batches for row in batch.tolist()) == list(range(len(lengths)))
     for batch in batches:
         cost = len(batch) * sum(max(lengths[row][part] for row in batch) for part in (0, 1))
@@ -91,14 +79,6 @@ def test_pairs_that_are_alike_on_both_sides_meet() -> None:
     by_sum = token_budget_batches(pairs.sum(axis=1), 4096)
     assert padding_share(pairs, token_budget_batches(pairs, 4096)) < 0.105
     assert padding_share(pairs, by_sum) > 0.2
-
-
-def test_without_shuffling_the_longest_come_first_with_next_to_no_padding() -> None:
-    lengths = realistic(20_000)
-    batches = token_budget_batches(lengths, 4096, shuffle=False)
-    longest = [int(lengths[batch].max()) for batch in batches]
-    assert longest == sorted(longest, reverse=True)
-    assert padding_share(lengths, batches) < 0.025
 
 
 def test_padding_share_counts_cells() -> None:

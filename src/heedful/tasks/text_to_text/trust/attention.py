@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from heedful.data import token_budget_batches
+from heedful.inference import batches_of
 from heedful.model import Transformer
 from heedful.nn import Copies, CrossAttention, Layer, SelfAttention
 from heedful.nn.watching import Look, watching
@@ -73,7 +73,7 @@ def read_answers(
     model.eval()
     lengths = [len(answer.source) + len(answer.prompt) + len(answer.tokens) for answer in answers]
     try:
-        for rows in token_budget_batches(lengths, MAX_CELLS, shuffle=False):
+        for rows in batches_of(lengths, MAX_CELLS):
             batch = [answers[row] for row in rows]
             yield from zip(rows.tolist(), _read_batch(model, batch, layers), strict=True)
     finally:
