@@ -19,7 +19,7 @@ from heedful.generation.best import best_tokens
 from heedful.generation.compiled import CompiledWriter
 from heedful.generation.constrained import ConstrainedSearch
 from heedful.generation.constraints import Phrases
-from heedful.generation.rules import BeginsWith, Rule, Written, make_rules
+from heedful.generation.rules import BeginsWith, Never, Rule, Written, make_rules
 from heedful.generation.search import Candidate, Hypothesis, Search, make_search
 from heedful.generation.settings import GenerationSettings
 from heedful.generation.slots import Slots
@@ -157,7 +157,7 @@ class SlotEngine(Generic[K]):
         ids = [idle if writing is None else writing.next_tokens for writing in self._writing]
         logits = self._slots.read(torch.tensor(ids, device=self.model.token_embedding.weight.device))
         writing_now = [(slot, writing) for slot, writing in enumerate(self._writing) if writing is not None]
-        parents = torch.arange(beams).expand(len(self._writing), beams).clone()
+        parents = [list(range(beams))] * len(self._writing)
         for (slot, writing), candidates in zip(writing_now, self._candidates(logits, writing_now), strict=True):
             followed = writing.search.advance(candidates)
             if writing.request.on_token is not None:
@@ -169,9 +169,9 @@ class SlotEngine(Generic[K]):
                 self._writing[slot] = None
                 self._slots.release(slot)
             else:
-                parents[slot] = torch.tensor(followed)
+                parents[slot] = followed
         if beams > 1:
-            self._slots.follow(parents.to(logits.device))
+            self._slots.follow(torch.tensor(parents, device=logits.device))
         return finished
 
     def run(self, requests: Iterable[Request[K]]) -> Iterator[tuple[K, list[Hypothesis]]]:
@@ -214,9 +214,7 @@ class SlotEngine(Generic[K]):
         )
         # As upstream does: in a beam search the rules change log-probabilities, without one the logits.
         scores = rows if self.num_beams == 1 else rows.log_softmax(-1)
-        for row, (_, writing) in enumerate(writing_now):
-            for rule in writing.rules:
-                scores[row] = rule(scores[row], writing.written)
+        _rule(scores, [writing for _, writing in writing_now])
         if self.num_beams == 1:
             scores = scores.log_softmax(-1)
         sums = scores.new_tensor([[beam.score for beam in writing.search.beams] for _, writing in writing_now])
@@ -239,6 +237,20 @@ class SlotEngine(Generic[K]):
         return [
             [Candidate(value, index // size, index % size) for value, index in zip(*row, strict=True)] for row in best
         ]
+
+
+def _rule(scores: Tensor, texts: Sequence[_Writing[K]]) -> None:
+    """Change the scores (N, K, V) of texts by the rules of each."""
+    first = texts[0]
+    if all(isinstance(rule, Never) and rule.place is None for rule in first.rules) and all(
+        writing.rules == first.rules for writing in texts
+    ):
+        for rule in first.rules:
+            rule(scores, first.written)
+        return
+    for row, writing in enumerate(texts):
+        for rule in writing.rules:
+            scores[row] = rule(scores[row], writing.written)
 
 
 def _nothing_possible() -> RequestError:

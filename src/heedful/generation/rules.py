@@ -153,14 +153,17 @@ class BeginsWith:
 
 @dataclass(frozen=True)
 class Never:
-    """None of ``tokens``; with ``place``, not after so many generated ones."""
+    """None of ``tokens``; with ``place``, not after so many generated ones.
+
+    Without a place it looks at nothing that was written, and takes scores of many texts (N, K, V) too.
+    """
 
     tokens: Sequence[int]
     place: int | None = None
 
     def __call__(self, scores: Tensor, written: Written) -> Tensor:
         if self.place is None or written.generated == self.place:
-            forbid(scores, slice(None), self.tokens)
+            scores[..., list(self.tokens)] = -torch.inf
         return scores
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from heedful.generation.settings import GenerationSettings
 
@@ -26,8 +27,7 @@ class Hypothesis:
     """Numbers of the constraints that the text does not meet."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A token that a beam could write next."""
 
     score: float
