@@ -270,7 +270,8 @@ def main() -> None:
 
     def bleu(found: list[Tokens]) -> str:
         texts = [task.target_tokenizer.decode(tokens).strip() for tokens in found]
-        return f"{sacrebleu.corpus_bleu(texts, [[one.target or "" for one in chosen]]).score:.1f}"
+        wanted = [one.target or "" for one in chosen]
+        return f"{sacrebleu.corpus_bleu(texts, [wanted]).score:.1f}"
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HEEDFUL_CACHE"] = f"{folder}/cache"
