@@ -103,7 +103,7 @@ def test_a_model_is_written_anew(call: Call, model: Path, tmp_path: Path) -> Non
     ("options", "words"),
     [
         (["--to", "heedful", "--shard-size", "much"], "'much' is no size of a file"),
-        (["--to", "onnx"], "'onnx'"),
+        (["--to", "gguf"], "'gguf'"),
         (["--to", "heedful", "--dtype", "int8"], "'int8'"),
         ([], "--to"),
     ],
