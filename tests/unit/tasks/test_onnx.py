@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 import torch
 from tests.parity.families.cases import CASES
@@ -59,6 +60,9 @@ def test_families_are_written_down(kind: str, tmp_path: Path) -> None:
         examples.append((ids, mask))
     sizes = {0: "texts", 1: "tokens"}
     onnx.write_onnx(network, {"ids": sizes, "mask": sizes}, "logits", examples, tmp_path / "model.onnx")
+    # What was written has been compared; it takes any number of texts and tokens.
+    inputs = onnxruntime.InferenceSession(tmp_path / "model.onnx").get_inputs()
+    assert [(each.name, each.shape) for each in inputs] == [(name, ["texts", "tokens"]) for name in ("ids", "mask")]
 
 
 def test_what_would_answer_differently_is_refused_and_nothing_is_left(
