@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from heedful.errors import UnsupportedError
+from heedful.inference.comparison import apart
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4
@@ -70,11 +71,11 @@ def _compare(network: nn.Module, names: Sequence[str], examples: Sequence[tuple[
     for example in examples:
         expected = network(*example)
         (found,) = session.run(None, {name: one.numpy() for name, one in zip(names, example, strict=True)})
-        apart = float((torch.from_numpy(found) - expected).norm() / expected.norm().clamp(min=1e-6))
-        if not apart <= TOLERANCE:
+        distance = apart(torch.from_numpy(found), expected)
+        if not distance <= TOLERANCE:
             raise UnsupportedError(
                 f"ONNX Runtime gives other numbers than the network for inputs of shape {tuple(example[0].shape)}: "
-                f"{apart:.1e} of their size apart"
+                f"{distance:.1e} of their size apart"
             )
 
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from heedful.errors import UnsupportedError
+from heedful.inference.comparison import apart
 from heedful.inference.workers import Plan
 
 TOLERANCE = {False: 1e-4, True: 0.1}
@@ -113,9 +114,9 @@ class OpenVino:
                 found = _together(compute(*example))
             except Exception as error:
                 return f"OpenVINO fails on inputs of shape {tuple(example[0].shape)}: {_first_line(error)}"
-            apart = float((found - expected).norm() / expected.norm().clamp(min=1e-6))
-            if not apart <= TOLERANCE[self._rounded]:
-                return f"OpenVINO gives other numbers than the network: {apart:.1e} of their size apart"
+            distance = apart(found, expected)
+            if not distance <= TOLERANCE[self._rounded]:
+                return f"OpenVINO gives other numbers than the network: {distance:.1e} of their size apart"
         return None
 
     # What was made before
