@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import sys
 import tempfile
 import zipfile
@@ -25,6 +26,8 @@ with atheris.instrument_imports(include=["heedful", "zipfile", "pickletools", "j
     from heedful.model import parse_spec
 
 FOLDER = Path(tempfile.mkdtemp())
+MEMORY = 1 << 30
+"""Bytes that reading a few kilobytes may take beyond what the imports took."""
 
 
 def read_weights(content: bytes, name: str) -> None:
@@ -107,6 +110,16 @@ def everything(data: bytes) -> None:
         targets[data[0] % len(targets)](data[1:])
 
 
+def limit_memory() -> None:
+    """Let an allocation beyond MEMORY fail, which is found like any other error that isn't ours.
+
+    libFuzzer's own limit looks at the process's peak, which Linux hands down from the process that started this one.
+    """
+    taken = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
+    limit = int(taken.split()[1]) * 1024 + MEMORY
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
 def main() -> None:
     """Run the target that the command line names until libFuzzer's options say stop."""
     name, *options = sys.argv[1:]
@@ -125,9 +138,17 @@ def main() -> None:
             target(data)
 
     atheris.Setup(
-        [sys.argv[0], "-max_len=4096", f"-artifact_prefix={tempfile.gettempdir()}/", *options, str(corpus)],
+        [
+            sys.argv[0],
+            "-max_len=4096",
+            "-rss_limit_mb=0",
+            f"-artifact_prefix={tempfile.gettempdir()}/",
+            *options,
+            str(corpus),
+        ],
         only_our_errors,
     )
+    limit_memory()
     atheris.Fuzz()
 
 
