@@ -48,7 +48,10 @@ class Contestant:
     def turn(self, texts: Sequence[Any]) -> Turn:
         """Have it answer."""
         self.connection.send(list(texts))
-        turn: Turn = _received(self.connection)
+        try:
+            turn: Turn = _received(self.connection)
+        except RuntimeError as error:
+            raise RuntimeError(f"{self.name}: {error}") from error
         self.peak = max(self.peak, turn.peak)
         return turn
 

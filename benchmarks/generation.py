@@ -134,7 +134,7 @@ def heedfuls(run: str, precision: str | None, engine: str, threads: int) -> Writ
         request = task.architecture.request
         requests = [request(number, _Ids(row), settings) for number, row in enumerate(rows)]
         requests.sort(key=lambda one: -len(one.source))
-        written = dict(write_all(task.model, requests, num_slots=BATCH, compiled=task.engine))
+        written = dict(write_all(task.model, requests, num_slots=BATCH, compiled=task.engine, workers=task.workers))
         return [list(written[number][0].tokens) for number in range(len(rows))]
 
     return write

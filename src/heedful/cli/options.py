@@ -89,7 +89,10 @@ Threads = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1, max=1024, metavar="N", help="Batches computed at a time, which share the threads; as suits if not given."
+        min=1,
+        max=1024,
+        metavar="N",
+        help="How many work side by side and share the threads; as suits if not given.",
     ),
 ]
 BadRow = Annotated[

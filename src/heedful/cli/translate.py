@@ -25,6 +25,7 @@ from heedful.cli.options import (
     TextColumn,
     TextsOrDocument,
     Threads,
+    Workers,
     answering_task,
     renamed,
 )
@@ -66,6 +67,7 @@ def command(
     precision: Precision = None,
     engine: Engine = "eager",
     threads: Threads = None,
+    workers: Workers = None,
     revision: Revision = None,
     allow_pickle: AllowPickle = False,
     as_json: Json = False,
@@ -84,6 +86,7 @@ def command(
     task = answering_task(
         model,
         threads=threads,
+        workers=workers,
         task=Translator.job,
         revision=revision,
         allow_pickle=allow_pickle,

@@ -1,7 +1,8 @@
-"""Reading by a compiled network, for few rows, where calling operations one by one is most of the time."""
+"""Reading by a compiled network: no time goes into calling operations one by one."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,10 +11,8 @@ from torch import Tensor, nn
 
 from heedful.inference import OpenVino, Plan
 from heedful.model import Transformer
-from heedful.nn import LayerCache
+from heedful.nn import Blocks, LayerCache
 
-FEW_ROWS = 32
-"""Beams of all texts up to which a compiled step is the faster one: it copies all keys, PyTorch's adds to them."""
 SOURCES = ((2, 9), (1, 2), (3, 40))
 STEPS = ((2, 3, 8, 6), (1, 1, 32, 2), (3, 4, 64, 40))
 """Texts and tokens of sources, and texts, beams, columns and source tokens of steps, by which a compiled network is
@@ -34,6 +33,7 @@ class CompiledWriter:
         Raises:
             UnsupportedError: ``compiled`` cannot.
         """
+        self._plan: Plan | None = None
         self._encoder: OpenVino | None = None
         if model.encoder is not None:
             self._encoder = compiled(_Encoder(model), [_source(model, *shape) for shape in SOURCES])
@@ -44,10 +44,19 @@ class CompiledWriter:
         """Of the engine."""
         return self._step.name
 
+    def planned(self, plan: Plan) -> CompiledWriter:
+        """The same networks for one of the plan's workers; there is one, with all threads, unless a plan is given."""
+        mine = copy.copy(self)
+        mine._plan = plan
+        return mine
+
+    def _computed(self, engine: OpenVino) -> Callable[..., Any]:
+        return engine.network(self._plan or Plan(1, torch.get_num_threads()))
+
     def encode(self, ids: Tensor, mask: Tensor) -> Tensor:
         """As :meth:`Transformer.encode`, of a model that has an encoder."""
         assert self._encoder is not None
-        hidden: Tensor = _computed(self._encoder)(ids, mask)
+        hidden: Tensor = self._computed(self._encoder)(ids, mask)
         return hidden
 
     def read(
@@ -83,7 +92,7 @@ class CompiledWriter:
             masks = [memory_mask | ~memory_mask.any(1, keepdim=True)]
         written: Tensor
         added: list[Tensor]
-        written, *added = _computed(self._step)(
+        written, *added = self._computed(self._step)(
             ids,
             positions,
             torch.cat([key_positions, positions], dim=1),
@@ -124,7 +133,7 @@ class _Step(nn.Module):
         caches = []
         for shape in self.model.decoder.memory_shapes:
             cache = _Growing(next(parts), next(parts))
-            cache.memory = None if shape is None else (next(parts), next(parts))
+            cache.memory = None if shape is None else ((next(parts),), (next(parts),))
             caches.append(cache)
         hidden = self.model.step(
             ids,
@@ -139,21 +148,18 @@ class _Step(nn.Module):
 
 
 class _Growing(LayerCache):
-    """Keeps what is added apart, behind what is there."""
+    """Keeps what is added apart, and what is there in blocks, since to join them would be most of a step's work."""
 
     added: tuple[Tensor, Tensor]
+    memory: Any
 
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Blocks, Blocks]:
         self.added = keys, values
-        return torch.cat([self.keys, keys], dim=2), torch.cat([self.values, values], dim=2)
+        return (self.keys, keys), (self.values, values)
 
 
 def _parts(cache: LayerCache) -> tuple[Tensor, ...]:
     return cache.keys, cache.values, *(cache.memory or ())
-
-
-def _computed(engine: OpenVino) -> Callable[..., Any]:
-    return engine.network(Plan(1, torch.get_num_threads()))
 
 
 def _source(model: Transformer, num_texts: int, length: int) -> tuple[Tensor, Tensor]:

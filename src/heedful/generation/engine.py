@@ -6,9 +6,9 @@ settings: neither on what is written beside it nor on when it entered.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, TypeVar
 
 import torch
@@ -77,7 +77,7 @@ class SlotEngine(Generic[K]):
     def __init__(
         self, model: Transformer, *, num_slots: int, num_beams: int, compiled: CompiledWriter | None = None
     ) -> None:
-        """``compiled``: the same model, which reads in its place where texts are few."""
+        """``compiled``: the same model, which reads in its place."""
         self.model = model
         self._compiled = compiled
         self.num_beams = num_beams
@@ -175,13 +175,21 @@ class SlotEngine(Generic[K]):
         return finished
 
     def run(self, requests: Iterable[Request[K]]) -> Iterator[tuple[K, list[Hypothesis]]]:
-        """Write all ``requests``; each is answered as soon as it is complete."""
-        waiting = deque(requests)
-        while waiting or not self.is_idle:
-            if waiting and self.free:
-                self.admit([waiting.popleft() for _ in range(min(self.free, len(waiting)))])
+        """Write all ``requests``; each is answered as soon as it is complete.
+
+        Several engines may share an iterator of requests, each of which then enters one of them.
+        """
+        waiting, may_enter = iter(requests), True
+        while may_enter or not self.is_idle:
+            if may_enter and (free := self.free):
+                entering = list(islice(waiting, free))
+                may_enter = len(entering) == free
+                if entering:
+                    self.admit(entering)
+            if self.is_idle:
+                continue
             yield from self.step()
-            if not waiting and not self.is_idle and self.free > len(self._writing) // 2:
+            if not may_enter and not self.is_idle and self.free > len(self._writing) // 2:
                 self._shrink()
 
     def _shrink(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from heedful.generation.engine import K, Request, SlotEngine
 from heedful.generation.memory import fitting_slots
 from heedful.generation.search import Hypothesis
 from heedful.generation.settings import GenerationSettings
+from heedful.inference import Plan, Workers
 from heedful.model import Transformer
 
 NUM_SLOTS = 64
@@ -69,32 +71,54 @@ def write_all(
     *,
     num_slots: int = NUM_SLOTS,
     compiled: CompiledWriter | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[tuple[K, list[Hypothesis]]]:
     """Write all texts, each as soon as it is complete; those with the same number of beams side by side.
 
     A text with phrases that must appear gets the beams that it needs, see :func:`widened`.
 
     Args:
-        num_slots: texts that are written side by side; fewer where a text has more beams than its settings say, or
-            where memory is short.
-        compiled: the same model, which reads in its place where texts are few.
+        num_slots: texts that each worker writes side by side; fewer where a text has more beams than its settings say,
+            or where memory is short.
+        compiled: the same model, which reads in its place.
+        workers: how many write at a time, of texts that they share; one by all threads unless said otherwise, or
+            ``compiled`` is given: calling PyTorch's operations is what no two threads can do at once.
 
     Raises:
         RequestError: there is not memory for a single text, see :func:`fitting_slots`; or one cannot be searched for.
     """
+    workers = workers or Workers()
     groups: dict[tuple[int, int], list[Request[K]]] = defaultdict(list)
     for request in requests:
         settings = widened(request.settings, request.constraints)
         groups[settings.num_beams, request.settings.num_beams].append(replace(request, settings=settings))
     for (num_beams, asked), members in groups.items():
+        plan = (workers if compiled else replace(workers, count=workers.count or 1)).plan(len(members))
         slots = fitting_slots(
             model,
             max((member.settings for member in members), key=lambda settings: settings.max_new_tokens),
-            num_slots=min(max(1, num_slots * asked // num_beams), len(members)),
+            num_slots=min(max(1, num_slots * asked // num_beams) * plan.workers, len(members)),
             source_length=max(len(member.source or member.prompt) for member in members),
         )
-        engine: SlotEngine[K] = SlotEngine(model, num_slots=slots, num_beams=num_beams, compiled=compiled)
-        yield from engine.run(members)
+        yield from workers.merge(plan, partial(_write, model, iter(members), plan, slots, num_beams, compiled))
+
+
+def _write(
+    model: Transformer,
+    waiting: Iterator[Request[K]],
+    plan: Plan,
+    num_slots: int,
+    num_beams: int,
+    compiled: CompiledWriter | None,
+) -> Iterator[tuple[K, list[Hypothesis]]]:
+    """What one of the plan's workers does, with its share of the slots."""
+    engine: SlotEngine[K] = SlotEngine(
+        model,
+        num_slots=-(-num_slots // plan.workers),
+        num_beams=num_beams,
+        compiled=None if compiled is None else compiled.planned(plan),
+    )
+    yield from engine.run(waiting)
 
 
 def _request(key: int, tokens: tuple[int, ...], model: Transformer, settings: GenerationSettings) -> Request[int]:

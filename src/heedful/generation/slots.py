@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from heedful.generation.compiled import FEW_ROWS, CompiledWriter
+from heedful.generation.compiled import CompiledWriter
 from heedful.model import Transformer
 from heedful.nn import CopySource, LayerCache
 
 FIRST_BLOCKS = 16
 """Steps that there is room for at the beginning."""
 FULL = 7 / 8
-"""The room doubles when so much of it is seen by the beams of a slot."""
+"""The room grows by half when so much of it is seen by the beams of a slot."""
 PROMPT_TOKENS = 8192
 """Tokens of prompts, padding among them, that are read in one pass."""
 
@@ -150,10 +150,10 @@ class Slots:
         self._visible[:, :, start:end] = torch.eye(beams, dtype=torch.bool, device=self._device)
         self._key_positions[:, start:end] = self.positions[:, None]
         longest = int(self._memory_mask.any(0).sum()) if self._memory_mask.shape[1] else 0
-        if self._compiled is not None and ids.numel() <= FEW_ROWS:
-            logits = self._read_compiled(self._compiled, ids, longest)
-        else:
+        if self._compiled is None:
             logits = self._read(ids, longest)
+        else:
+            logits = self._read_compiled(self._compiled, ids, longest)
         self.positions += self._busy
         return logits
 
@@ -219,11 +219,12 @@ class Slots:
         return narrowed
 
     def _make_room(self) -> None:
-        """Drop the columns that nobody sees, and double the room where few are."""
+        """Drop the columns that nobody sees, and make more where few are."""
         room = self._visible.shape[-1]
         prompts = int(self._visible[:, 0, : self._prompt_columns].any(0).sum())
         seen = int(self._visible[:, :, self._prompt_columns : self._columns].any(1).sum(1).max())
-        self._compact(prompts, room if prompts + seen <= FULL * room else 2 * room)
+        more = self.num_beams * -(-room // (2 * self.num_beams))
+        self._compact(prompts, room if prompts + seen <= FULL * room else room + more)
 
     def _compact(self, prompts: int, room: int) -> None:
         """Leave ``prompts`` columns for prompts, and behind them those that a slot's beams see, in their order."""

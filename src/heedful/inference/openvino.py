@@ -100,9 +100,17 @@ class OpenVino:
         try:
             with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of numbers that a tracer takes to be fixed: the comparison tells
-                return self._library.convert_model(_Plain(network), example_input=example)
+                return self._on_its_own(self._library.convert_model(_Plain(network), example_input=example))
         except Exception as error:
             raise UnsupportedError(f"OpenVINO cannot compute this network: {_first_line(error)}") from error
+
+    def _on_its_own(self, model: Any) -> Any:
+        """The same, written down and read again: the constants of what a tracer makes may be tensors that are gone."""
+        core = self._library.Core()
+        core.set_property({"ENABLE_MMAP": False})
+        with tempfile.TemporaryDirectory() as folder:
+            self._library.save_model(model, Path(folder) / "model.xml", compress_to_fp16=False)
+            return core.read_model(Path(folder) / "model.xml")
 
     @torch.inference_mode()
     def _apart(self, network: nn.Module, examples: Sequence[tuple[Tensor, ...]]) -> str | None:

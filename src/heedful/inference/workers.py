@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Event
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -63,6 +65,54 @@ class Workers:
                     yield from _in_order(pool, compute, batches, ahead=AHEAD * count)
         finally:
             torch.set_num_threads(before)
+
+    def merge(self, plan: Plan, work: Callable[[], Iterator[Result]]) -> Iterator[Result]:
+        """Whatever the plan's workers give, each result as soon as it is there.
+
+        Args:
+            work: what each worker does; they share what there is to be done, so that none waits for another.
+
+        A failure is raised, and the others stop after what they are about to give; so they do where no more is asked.
+        """
+        before = torch.get_num_threads()
+        try:
+            if plan.workers == 1:
+                torch.set_num_threads(plan.threads)
+                yield from work()
+            else:
+                yield from _as_they_come(plan, work)
+        finally:
+            torch.set_num_threads(before)
+
+
+def _as_they_come(plan: Plan, work: Callable[[], Iterator[Result]]) -> Iterator[Result]:
+    given: SimpleQueue[tuple[Result, ...]] = SimpleQueue()  # an empty one where a worker has ended
+    stopped = Event()
+
+    def run() -> None:
+        try:
+            for result in work():
+                given.put((result,))
+                if stopped.is_set():
+                    return
+        except BaseException:
+            stopped.set()
+            raise
+        finally:
+            given.put(())
+
+    with ThreadPoolExecutor(plan.workers, initializer=torch.set_num_threads, initargs=(plan.threads,)) as pool:
+        running = [pool.submit(run) for _ in range(plan.workers)]
+        try:
+            ended = 0
+            while ended < len(running):
+                result = given.get()
+                yield from result
+                ended += not result
+        finally:
+            stopped.set()
+        for one in running:
+            one.result()
 
 
 def _in_order(

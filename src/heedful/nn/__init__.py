@@ -5,7 +5,7 @@ F inner width and V vocabulary. Masks are boolean and True at real tokens.
 """
 
 from heedful.nn.attention import AttentionKernel, CrossAttention, SelfAttention, SoftCappedKernel
-from heedful.nn.cache import KeyValueCache, LayerCache
+from heedful.nn.cache import Blocks, KeyValueCache, LayerCache
 from heedful.nn.disentangled import DisentangledAttention
 from heedful.nn.embeddings import Embeddings, LanguageModelHead, OutputTransform, SoftCap
 from heedful.nn.feedforward import ACTIVATIONS, FeedForward
@@ -38,6 +38,7 @@ __all__ = [
     "AlibiBias",
     "AttentionKernel",
     "AttentionMask",
+    "Blocks",
     "Copies",
     "CopySource",
     "CrossAttention",

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from heedful.nn.cache import LayerCache
+from heedful.nn.cache import Blocks, LayerCache
 from heedful.nn.masks import AttentionMask
 from heedful.nn.positions import RelativeVectors
 from heedful.nn.rotary import Rotation
+from heedful.nn.tracing import is_traced
 
 
 class AttentionKernel(nn.Module):
@@ -23,11 +24,13 @@ class AttentionKernel(nn.Module):
         self.scale = scale
         self.dropout = dropout
 
-    def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: AttentionMask) -> Tensor:
+    def forward(self, query: Tensor, keys: Blocks, values: Blocks, mask: AttentionMask) -> Tensor:
         """Query (B, H, T, K), keys and values (B, G, S, K), G dividing H -> (B, H, T, K).
 
         Head h reads key/value head h // (H / G).
         """
+        if isinstance(keys, tuple) or isinstance(values, tuple):
+            return self._written_out(query, keys, values, mask)
         return F.scaled_dot_product_attention(
             query,
             keys,
@@ -38,6 +41,34 @@ class AttentionKernel(nn.Module):
             scale=self.scale,
             enable_gqa=bool(query.shape[1] != keys.shape[1]),  # of plain numbers, even while a tracer follows
         )
+
+    def _scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        """Before the mask: (B, H, T, K) and (B, H, S, K) -> (B, H, T, S)."""
+        scale = query.shape[-1] ** -0.5 if self.scale is None else self.scale
+        return query * scale @ keys.transpose(-2, -1)
+
+    def _written_out(self, query: Tensor, keys: Blocks, values: Blocks, mask: AttentionMask) -> Tensor:
+        """As :meth:`forward`, step by step; blocks are never put together."""
+        scores = torch.cat([self._scores(query, block) for block in _for_each_head(keys, query)], dim=-1)
+        if mask.is_causal:
+            scores = scores.masked_fill(torch.ones_like(scores[0, 0], dtype=torch.bool).triu(1), -torch.inf)
+        if mask.scores is not None:
+            boolean = mask.scores.dtype == torch.bool
+            scores = scores.masked_fill(~mask.scores, -torch.inf) if boolean else scores + mask.scores
+        weights = scores.softmax(-1)
+        if not is_traced():  # a tracer's masks let each query see something
+            weights = weights.masked_fill((scores == -torch.inf).all(-1, keepdim=True), 0.0)
+        weights = F.dropout(weights, self.dropout, self.training)
+        first, *others = _for_each_head(values, query)
+        if not others:
+            return weights @ first
+        start = first.shape[2]
+        mixed = weights[..., :start] @ first
+        for block in others:
+            end = start + block.shape[2]
+            mixed = mixed + weights[..., start:end] @ block
+            start = end
+        return mixed
 
 
 class SoftCappedKernel(AttentionKernel):
@@ -50,19 +81,19 @@ class SoftCappedKernel(AttentionKernel):
         super().__init__(scale=scale, dropout=dropout)
         self.soft_cap = soft_cap
 
-    def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: AttentionMask) -> Tensor:
+    def forward(self, query: Tensor, keys: Blocks, values: Blocks, mask: AttentionMask) -> Tensor:
         """As :meth:`AttentionKernel.forward`."""
-        groups = query.shape[1] // keys.shape[1]
-        keys, values = (heads.repeat_interleave(groups, dim=1) for heads in (keys, values))
-        scale = query.shape[-1] ** -0.5 if self.scale is None else self.scale
-        scores = self.soft_cap * torch.tanh(query @ keys.transpose(-2, -1) * (scale / self.soft_cap))
-        if mask.is_causal:
-            scores = scores.masked_fill(torch.ones_like(scores[0, 0], dtype=torch.bool).triu(1), -torch.inf)
-        if mask.scores is not None:
-            boolean = mask.scores.dtype == torch.bool
-            scores = scores.masked_fill(~mask.scores, -torch.inf) if boolean else scores + mask.scores
-        weights = scores.softmax(-1).masked_fill((scores == -torch.inf).all(-1, keepdim=True), 0.0)
-        return F.dropout(weights, self.dropout, self.training) @ values
+        return self._written_out(query, keys, values, mask)
+
+    def _scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        return self.soft_cap * torch.tanh(super()._scores(query, keys) / self.soft_cap)
+
+
+def _for_each_head(blocks: Blocks, query: Tensor) -> list[Tensor]:
+    """Keys or values, once for each head of the query (B, H, T, K) that reads them: each block (B, H, S, K)."""
+    blocks = blocks if isinstance(blocks, tuple) else (blocks,)
+    groups = int(query.shape[1]) // int(blocks[0].shape[1])  # of plain numbers, even while a tracer follows
+    return [block if groups == 1 else block.repeat_interleave(groups, dim=1) for block in blocks]
 
 
 class Attention(nn.Module):
@@ -124,7 +155,7 @@ class Attention(nn.Module):
             self._split(self.value(source), self.num_kv_heads),
         )
 
-    def _attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: AttentionMask) -> Tensor:
+    def _attend(self, query: Tensor, keys: Blocks, values: Blocks, mask: AttentionMask) -> Tensor:
         """Heads -> (B, T, D)."""
         mixed: Tensor = self.kernel(query, keys, values, mask)
         output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
@@ -155,9 +186,9 @@ class SelfAttention(Attention):
         query, keys, values = self._project(x)
         if isinstance(positions, Rotation):
             query, keys = positions.apply(query), positions.apply(keys)
-        if cache is not None:
-            keys, values = cache.append(keys, values)
-        return self._attend(query, keys, values, mask)
+        if cache is None:
+            return self._attend(query, keys, values, mask)
+        return self._attend(query, *cache.append(keys, values), mask)
 
 
 class CrossAttention(Attention):

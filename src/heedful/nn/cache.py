@@ -13,6 +13,9 @@ from torch import Tensor
 
 from heedful.errors import InputTooLongError
 
+Blocks = Tensor | tuple[Tensor, ...]
+"""Keys or values, (B, G, S, K), or several of them in a row whose S add up."""
+
 
 class LayerCache:
     """Keys and values of one layer: its own past, and the encoder's output once it has been projected."""
@@ -24,7 +27,7 @@ class LayerCache:
         self.length = 0
         self.memory: tuple[Tensor, Tensor] | None = None
 
-    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Blocks, Blocks]:
         """Add (B, key/value heads, T, K) and return all so far, without a copy."""
         start, self.length = self.length, self.length + keys.shape[2]
         self.keys[:, :, start : self.length] = keys

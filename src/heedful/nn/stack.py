@@ -117,11 +117,12 @@ class Stack(nn.Module):
             (B, K, D).
         """
         distances = key_positions[:, None, :] - positions[..., None]
-        bias = None if self.relative_bias is None else self.relative_bias.at(distances, tokens.dtype)
+        # Numbers that are added, since the kernel would turn a boolean mask into them anew in each layer.
+        bias = tokens.new_zeros(()) if self.relative_bias is None else self.relative_bias.at(distances, tokens.dtype)
         masks: dict[int | None, AttentionMask] = {}
         for window in set(self._windows):
             allowed = (visible if window is None else visible & (distances.abs() < window))[:, None]
-            masks[window] = AttentionMask(allowed if bias is None else bias.masked_fill(~allowed, -torch.inf))
+            masks[window] = AttentionMask(bias.masked_fill(~allowed, -torch.inf))
         x = self.embeddings(tokens, positions)
         return self._run(x, positions, masks, memory=None, memory_mask=memory_mask, caches=caches)
 

@@ -35,7 +35,7 @@ class Way:
     precision: str | None
     """None: as the model is stored."""
     workers: int | None
-    """Batches at a time, which share the threads; None where a task has no choice."""
+    """How many compute or write at a time, by threads that they share; None where a task has no choice."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,11 @@ def ways_of(task: Any, folder: Path, threads: int) -> Iterator[Way]:
     precisions += ["bfloat16"] if multiplies_bfloat16() else []
     for precision in precisions:
         engines = (EAGER, OpenVino.name) if is_installed() and precision != "bfloat16" else (EAGER,)
-        workers = sorted({1, threads}, reverse=True) if isinstance(task, TextClassifier) else [None]
-        yield from (Way(engine, precision, count) for engine in engines for count in workers)
+        for engine in engines:
+            # Texts that PyTorch writes are written by one worker: calling its operations is most of the time.
+            has_choice = isinstance(task, TextClassifier) or engine != EAGER
+            workers = sorted({1, threads}, reverse=True) if has_choice else [None]
+            yield from (Way(engine, precision, count) for count in workers)
 
 
 def bench(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -11,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heedful.generation import CompiledWriter, Hypothesis, Request, SlotEngine, parse_settings, write_all
-from heedful.generation.compiled import FEW_ROWS
-from heedful.inference import OpenVino
+from heedful.inference import OpenVino, Workers
 from heedful.model import PointerSpec, Transformer, UniformSpec, build
+from heedful.nn.int8 import Int8Linear
 
 V, START, END = 23, 2, 1
 SIZES = UniformSpec(d_model=16, num_layers=2, num_heads=2, d_ff=24)
@@ -61,23 +63,37 @@ def test_texts_that_come_and_go_are_written_the_same(
         assert [one.score for one in found[request.key]] == pytest.approx(scores, abs=TOLERANCE)
 
 
-def test_many_texts_begin_with_pytorch_and_the_last_are_compiled(
-    pair: tuple[Transformer, CompiledWriter], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("num_beams", [1, 3])
+@pytest.mark.parametrize("workers", [Workers(1), Workers(2), Workers(3, 1)])
+def test_workers_share_the_texts(
+    pair: tuple[Transformer, CompiledWriter], workers: Workers, num_beams: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, compiled = pair
-    rows = []
-    read = CompiledWriter.read
+    writing, read = set(), CompiledWriter.read
 
-    def counting(self: CompiledWriter, ids: torch.Tensor, **state: object) -> torch.Tensor:
-        rows.append(ids.numel())
-        return read(self, ids, **state)  # type: ignore[arg-type]
+    def watched(self: CompiledWriter, ids: torch.Tensor, **state: Any) -> torch.Tensor:
+        writing.add(threading.get_ident())
+        return read(self, ids, **state)
 
-    monkeypatch.setattr(CompiledWriter, "read", counting)
-    count = 2 * FEW_ROWS
-    requests = [asked(model, number, 2 + number // 3, 1) for number in range(count)]
-    found = dict(write_all(model, requests, num_slots=count, compiled=compiled))
-    assert rows
-    assert max(rows) <= FEW_ROWS
-    assert {key: one.tokens for key, (one,) in found.items()} == {
-        key: one.tokens for key, (one,) in write_all(model, requests, num_slots=count)
-    }
+    monkeypatch.setattr(CompiledWriter, "read", watched)
+    requests = [asked(model, number, 2 + number // 3, num_beams) for number in range(40)]
+    found = dict(write_all(model, requests, num_slots=4, compiled=compiled, workers=workers))
+    expected = dict(write_all(model, requests, num_slots=4))
+    assert {key: one[0].tokens for key, one in found.items()} == {key: one[0].tokens for key, one in expected.items()}
+    assert len(writing) == workers.count
+
+
+def test_its_numbers_stay_when_those_of_the_tracer_are_gone() -> None:
+    model = build(UniformSpec(d_model=64, num_layers=2, num_heads=4, d_ff=128).encoder_decoder(500), seed=0).eval()
+    for module in list(model.modules()):
+        for name, part in list(module.named_children()):
+            if type(part) is torch.nn.Linear:
+                setattr(module, name, Int8Linear.of(part))  # of which a tracer makes numbers of its own
+    compiled = CompiledWriter(model, partial(OpenVino, fingerprint=None))
+    requests = [asked(model, number, 30, 4) for number in range(16)]
+    expected = dict(write_all(model, requests))
+    filled = [torch.full(shape, torch.nan) for shape in [(500, 64), (64, 64), (64, 128)] for _ in range(50)]
+    written = dict(write_all(model, requests, compiled=compiled))
+    del filled
+    for key, (one, *_) in expected.items():
+        assert written[key][0].score == pytest.approx(one.score, abs=0.05)

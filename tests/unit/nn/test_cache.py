@@ -15,6 +15,8 @@ def test_keys_and_values_are_kept_in_order_without_new_memory() -> None:
     parts = [torch.randn(2, 4, 1, length, 5) for length in (3, 1, 2)]
     for part in parts:
         keys, values = layer.append(*part)
+    assert isinstance(keys, torch.Tensor)
+    assert isinstance(values, torch.Tensor)
     assert torch.equal(torch.stack([keys, values]), torch.cat(parts, dim=3))
     assert keys.data_ptr() == place
     assert cache.layers[0].keys.shape == (4, 2, 6, 3)

@@ -29,9 +29,9 @@ def test_a_classifier_is_measured_with_few_and_many_workers(run: Run, tmp_path: 
     assert len(list(ways_of(classifier, tmp_path, 1))) == 4
 
 
-def test_a_model_that_writes_has_no_choice_of_workers(ignorant: Callable[..., Any], tmp_path: Path) -> None:
+def test_only_a_compiled_model_is_written_with_by_several_workers(ignorant: Callable[..., Any], tmp_path: Path) -> None:
     ways = list(ways_of(ignorant("translation"), tmp_path, 4))
-    assert ways == [Way("eager", None, None), Way("openvino", None, None)]
+    assert ways == [Way("eager", None, None), Way("openvino", None, 4), Way("openvino", None, 1)]
 
 
 def test_bfloat16_is_measured_where_the_processor_has_it(

@@ -9,6 +9,7 @@ from torch import nn
 
 from heedful.data import Example
 from heedful.generation import CompiledWriter
+from heedful.inference import Workers
 from heedful.model import Transformer
 from heedful.tasks.text_to_text.architectures import Architecture
 from heedful.tasks.text_to_text.settings import TextToTextCard
@@ -23,7 +24,9 @@ class Author(Protocol):
     network: nn.Module
     target_tokenizer: Tokenizer
     engine: CompiledWriter | None
-    """What reads in the model's place where texts are few."""
+    """What reads in the model's place."""
+    workers: Workers
+    """How many texts are begun side by side, by slots and threads of their own."""
 
     @property
     def job(self) -> str:

@@ -100,7 +100,7 @@ def draft(
     written: dict[int, list[Hypothesis]] = {}
     # The longest first: texts of like length are read side by side.
     longest_first = sorted(requests, key=lambda request: -lengths[request.key])
-    for number, hypotheses in write_all(author.model, longest_first, compiled=author.engine):
+    for number, hypotheses in write_all(author.model, longest_first, compiled=author.engine, workers=author.workers):
         written[number] = hypotheses
         if tally is not None:
             tally.add(texts=1, tokens=lengths[number], cells=lengths[number])
