@@ -71,6 +71,7 @@ acceptance: $(DEV) ## Real data, minutes of work: make acceptance DATA=folder
 benchmark: $(DEV) ## Run the benchmarks: make benchmark CLASSIFIER=run CLASSIFIER_DATA=texts TRANSLATOR=run TRANSLATOR_DATA=pairs
 	@$(INSTALL) '.[benchmark]'
 	@$(BIN)/python -m benchmarks.startup
+	@$(BIN)/python -m benchmarks.scaling
 	@[ -z "$(CLASSIFIER)" ] || $(BIN)/python -m benchmarks.inference $(CLASSIFIER) $(CLASSIFIER_DATA)
 	@[ -z "$(TRANSLATOR)" ] || $(BIN)/python -m benchmarks.generation $(TRANSLATOR) $(TRANSLATOR_DATA)
 	@$(BIN)/python tools/speed_table.py

@@ -108,6 +108,13 @@ def compete(contestants: Sequence[Contestant], texts: Sequence[Any], rounds: int
     return answers
 
 
+def alone(contestant: Contestant, texts: Sequence[Any]) -> list[float]:
+    """Seconds for each of texts that come one by one, when each has been there before: lengths are known then."""
+    for text in texts:
+        contestant.turn([text])
+    return [contestant.turn([text]).seconds for text in texts]
+
+
 def _contend(connection: Connection, make: Callable[..., Answer], arguments: tuple[Any, ...]) -> None:
     try:
         begun = time.perf_counter()

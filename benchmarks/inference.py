@@ -7,6 +7,9 @@ such as that of the recipe banking77-minilm, in which `heedful quantize` has lef
 ONNX Runtime, OpenVINO (with NNCF) and CTranslate2, each with texts sorted by length into batches, and transformers also
 in the order in which texts arrive. They are the packages transformers, onnxruntime, openvino, nncf and ctranslate2; one
 that is not there is told and left out. Writes a dated report under benchmarks/reports/.
+
+Of another shape, weights that were hardly trained tell how fast it is, if not what it writes or says:
+heedful train banking77-minilm model.checkpoint=FOLDER training.max_steps=1
 """
 
 from __future__ import annotations
@@ -23,13 +26,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.arena import Answer, Contestant, Maker, arena, compete
+from benchmarks.arena import Answer, Contestant, Maker, alone, arena, compete
 from benchmarks.publishing import arguments, machine, publish, today
 from numpy.typing import NDArray
 
 BATCH_TOKENS = 1024
 ARRIVAL = 32
 """Texts in a batch, in the order in which they arrive."""
+ALONE = 60
+"""Texts that are answered one by one."""
 CALIBRATED = 128
 OURS = "heedful float32"
 Floats = NDArray[np.floating[Any]]
@@ -297,7 +302,7 @@ def main() -> None:
     import heedful
     from heedful.data import ExampleStore
 
-    parser = arguments(__doc__, texts=1000)
+    parser = arguments(__doc__, texts=1000, report="inference")
     parser.add_argument("--calibrate", help="texts that OpenVINO's integers are calibrated by; DATA unless given")
     options = parser.parse_args()
     run, threads = options.run, options.threads
@@ -323,13 +328,13 @@ def main() -> None:
                 makers[f"{name} {precision}"] = (make, (folder, threads, precision))
         with arena(makers, threads) as contestants:
             answers = compete(contestants, texts, options.rounds)
-            latencies = {one.name: [one.turn([text]).seconds for text in texts[:60]][10:] for one in contestants}
+            latencies = {one.name: alone(one, texts[:ALONE]) for one in contestants}
     words = statistics.median(len(text.split()) for text in texts)
     report = (
         f"# Classification, {today()}\n\n{Path(run).name}: {len(texts):,} texts of {words:.0f} words in the median; "
         f"{options.rounds} rounds in turn, medians. {machine(threads)}.\n\n{table(contestants, answers, latencies)}\n"
     )
-    publish("inference", report)
+    publish(options.report, report)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,15 @@ from pathlib import Path
 REPORTS = Path(__file__).parent / "reports"
 
 
-def arguments(description: str | None, *, texts: int) -> argparse.ArgumentParser:
-    """A run, data, and how much of both is measured for how long; ``texts`` unless given."""
+def arguments(description: str | None, *, texts: int, report: str) -> argparse.ArgumentParser:
+    """A run and data, how much is measured for how long, and what the report is called."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("run")
     parser.add_argument("data")
     parser.add_argument("--texts", type=int, default=texts)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--report", default=report, help="kept as benchmarks/reports/DATE-REPORT.md")
     return parser
 
 

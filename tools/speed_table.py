@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 REPORTS = ROOT / "benchmarks" / "reports"
 START, END = "<!-- speed:start -->\n", "<!-- speed:end -->"
 COLUMNS = {
-    "inference": ("engine", "texts/s", "one text, ms, p50 / p95", "same label"),
-    "generation": ("engine", "sentences/s", "one sentence, greedy, ms, p50 / p95", "BLEU"),
+    "inference": ("engine", "texts/s", "one text, ms, p50 / p95", "memory, MB", "same label"),
+    "generation": ("engine", "sentences/s", "one sentence, greedy, ms, p50 / p95", "memory, MB", "BLEU"),
 }
 """Kind of report -> what of its table is shown."""
 WORDS: Mapping[str, Mapping[str, str]] = {
@@ -24,6 +24,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "texts/s": "文本/秒",
         "one text, ms, p50 / p95": "单条文本,毫秒,p50 / p95",
         "same label": "标签相同",
+        "memory, MB": "内存,MB",
         "sentences/s": "句/秒",
         "one sentence, greedy, ms, p50 / p95": "单句贪心,毫秒,p50 / p95",
     },

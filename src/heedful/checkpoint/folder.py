@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from heedful.checkpoint.atomic import replace_files
-from heedful.checkpoint.stored import open_weights
+from heedful.checkpoint.stored import StoredTensors, open_weights
 from heedful.checkpoint.weights import assign_weights, distinct_tensors, write_weights
 from heedful.errors import CheckpointError, UnsupportedError
 from heedful.files import read_json
@@ -104,8 +104,7 @@ def read_network(folder: Path, network: nn.Module) -> None:
     Build it on the device ``meta`` where that is possible: then a config that asks for more than the weights are
     is refused before anything is allocated.
     """
-    stored = open_weights(folder)
-    assign_weights(network, {name: stored.tensor(name) for name in stored}, source=str(folder))
+    assign_weights(network, StoredTensors(open_weights(folder)), source=str(folder))
 
 
 def read_model(folder: str | Path) -> Transformer:
@@ -117,7 +116,5 @@ def read_model(folder: str | Path) -> Transformer:
     folder = Path(folder)
     with skeleton():
         model = build(read_spec(folder))
-    stored = open_weights(folder)
-    tensors = {name.removeprefix(MODEL_PREFIX): stored.tensor(name) for name in stored if name.startswith(MODEL_PREFIX)}
-    assign_weights(model, tensors, source=str(folder))
+    assign_weights(model, StoredTensors(open_weights(folder), MODEL_PREFIX), source=str(folder))
     return model.eval()

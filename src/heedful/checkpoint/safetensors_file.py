@@ -7,8 +7,8 @@ without gap or overlap. Tensors are views of the mapped file, so reading one cos
 from __future__ import annotations
 
 import math
+import mmap
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -80,19 +80,21 @@ class SafetensorsFile:
         self._check_layout()
 
     def read(self, name: str) -> Tensor:
-        """The tensor ``name``, as a view of the mapped file where its place allows."""
+        """The tensor ``name``, a view of its part of the file, which is mapped as long as the tensor is there.
+
+        A change to it stays in memory and never reaches the file.
+        """
         stored = self.tensors[name]
         if stored.begin == stored.end:
             return torch.empty(stored.shape, dtype=stored.dtype)
-        content = self._mapped[self.data_begins + stored.begin : self.data_begins + stored.end]
-        if content.storage_offset() % stored.dtype.itemsize:
+        begin, end = self.data_begins + stored.begin, self.data_begins + stored.end
+        page = begin - begin % mmap.ALLOCATIONGRANULARITY
+        with self.path.open("rb") as stream:
+            mapped = mmap.mmap(stream.fileno(), end - page, access=mmap.ACCESS_COPY, offset=page)
+        content = torch.frombuffer(mapped, dtype=torch.uint8, offset=begin - page)
+        if begin % stored.dtype.itemsize:
             content = content.clone()
         return content.view(stored.dtype).reshape(stored.shape)
-
-    @cached_property
-    def _mapped(self) -> Tensor:
-        """All bytes of the file, uint8; a change to them stays in memory and never reaches the file."""
-        return torch.from_file(str(self.path), shared=False, size=self.size, dtype=torch.uint8)
 
     def _entry(self, name: str, entry: object) -> StoredTensor:
         match entry:

@@ -87,6 +87,23 @@ class StoredWeights(Mapping[str, TensorInfo]):
         return self._files[name].read(name)
 
 
+class StoredTensors(Mapping[str, Tensor]):
+    """The tensors of weight files whose names begin with a prefix, by what follows it; read when they are asked for."""
+
+    def __init__(self, stored: StoredWeights, prefix: str = "") -> None:
+        self._stored = stored
+        self._names = {name.removeprefix(prefix): name for name in stored if name.startswith(prefix)}
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._stored.tensor(self._names[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def open_weights(folder: str | Path, *, allow_pickle: bool = False) -> StoredWeights:
     """Read what the weight files of a folder hold; no tensor is read and nothing of its size allocated.
 

@@ -62,31 +62,32 @@ def assign_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: 
     """Load ``tensors`` into ``module``: every name and shape must match; values keep their stored dtype.
 
     The module may be on the device ``meta``, so that nothing is allocated for shapes that do not match. It holds
-    copies: what becomes of a mapped file later does not reach it.
+    copies: what becomes of a mapped file later does not reach it. Where ``tensors`` reads each when it is asked for, no
+    more than one is held twice.
 
     Raises:
         CheckpointError: weights are missing, unexpected or misshapen; the message lists them all.
     """
     aliases = _aliases(module)
     wanted = module.state_dict()
-    complete = {name: tensors[first] for name, first in aliases.items() if first in tensors} | dict(tensors)
-    faults = [f"missing {name} {tuple(wanted[name].shape)}" for name in wanted if name not in complete]
+    places = {name: first for name, first in aliases.items() if first in tensors} | {name: name for name in tensors}
+    faults = [f"missing {name} {tuple(wanted[name].shape)}" for name in wanted if name not in places]
     faults += [f"unexpected {name} {tuple(tensors[name].shape)}" for name in tensors if name not in wanted]
     faults += [
-        f"misshapen {name}: {tuple(complete[name].shape)} stored, {tuple(wanted[name].shape)} wanted"
+        f"misshapen {name}: {tuple(tensors[places[name]].shape)} stored, {tuple(wanted[name].shape)} wanted"
         for name in wanted
-        if name in complete and complete[name].shape != wanted[name].shape
+        if name in places and tensors[places[name]].shape != wanted[name].shape
     ]
     if faults:
         raise CheckpointError(
             f"the weights of {source} do not fit its configuration:\n  " + "\n  ".join(faults),
             remedy="Take config.json and model.safetensors from the same run.",
         )
-    dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+    dtypes = {tensors[name].dtype for name in tensors if tensors[name].is_floating_point()}
     if len(dtypes) == 1:
         module.to(dtype=dtypes.pop())
     copies = {
-        name: complete[name].to("cpu" if own.is_meta else own.device, own.dtype, copy=True)
+        name: tensors[places[name]].to("cpu" if own.is_meta else own.device, own.dtype, copy=True)
         for name, own in module.state_dict().items()
     }
     module.load_state_dict(copies, assign=True)

@@ -9,7 +9,7 @@ phrases find their place by what the model thinks of the whole text.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from heedful.errors import RequestError
 from heedful.generation.constraints import Constraints, Phrases, Progress, num_tokens, possible
@@ -55,7 +55,7 @@ class ConstrainedSearch(BeamSearch):
             for beam, progress in zip(self.beams, self._progress, strict=True)
         ]
 
-    def advance(self, candidates: Sequence[Candidate]) -> list[int]:
+    def advance(self, candidates: Iterable[Candidate]) -> list[int]:
         """As :meth:`Search.advance`."""
         banks: dict[int, list[tuple[Candidate, Progress]]] = defaultdict(list)
         for candidate in candidates:

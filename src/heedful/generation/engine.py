@@ -212,10 +212,12 @@ class SlotEngine(Generic[K]):
             memory = self._compiled.encode(ids, mask)
         return memory, mask, self.model.copy_source(ids, memory, mask)
 
-    def _candidates(self, logits: Tensor, writing_now: Sequence[tuple[int, _Writing[K]]]) -> list[list[Candidate]]:
+    def _candidates(
+        self, logits: Tensor, writing_now: Sequence[tuple[int, _Writing[K]]]
+    ) -> Iterator[Iterator[Candidate]]:
         """The best continuations of each text, best first."""
         if not writing_now:
-            return []
+            return iter(())
         slots = [slot for slot, _ in writing_now]
         rows = (logits if len(slots) == len(logits) else logits[slots]).to(
             torch.promote_types(logits.dtype, torch.float32)
@@ -242,9 +244,9 @@ class SlotEngine(Generic[K]):
                 )
             if wanted := writing.search.wanted:
                 best[row] = _with_wanted(scores[row] + sums[row, :, None], best[row], wanted)
-        return [
-            [Candidate(value, index // size, index % size) for value, index in zip(*row, strict=True)] for row in best
-        ]
+        return (
+            (Candidate(value, index // size, index % size) for value, index in zip(*row, strict=True)) for row in best
+        )
 
 
 def _rule(scores: Tensor, texts: Sequence[_Writing[K]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -75,7 +75,7 @@ class Search(ABC):
         return ()
 
     @abstractmethod
-    def advance(self, candidates: Sequence[Candidate]) -> list[int]:
+    def advance(self, candidates: Iterable[Candidate]) -> list[int]:
         """Go on with the best of ``candidates``, which come best first.
 
         Returns:
@@ -108,9 +108,9 @@ class Greedy(Search):
         """One."""
         return 1
 
-    def advance(self, candidates: Sequence[Candidate]) -> list[int]:
+    def advance(self, candidates: Iterable[Candidate]) -> list[int]:
         """As :meth:`Search.advance`."""
-        best = candidates[0]
+        best = next(iter(candidates))
         self.done = self._ends(best)
         self.beams = [self.beams[0].extended(best)]
         return [0]
@@ -137,14 +137,17 @@ class BeamSearch(Search):
         """Enough that K go on even if an end token is the best continuation of each."""
         return max(2, 1 + len(self.settings.eos_token_id)) * self.settings.num_beams
 
-    def advance(self, candidates: Sequence[Candidate]) -> list[int]:
+    def advance(self, candidates: Iterable[Candidate]) -> list[int]:
         """As :meth:`Search.advance`."""
         settings, width = self.settings, self.settings.num_beams
-        ends = [self._ends(candidate) for candidate in candidates]
-        going = [candidate for candidate, end in zip(candidates, ends, strict=True) if not end][:width]
-        for candidate, end in list(zip(candidates, ends, strict=True))[:width]:
-            if end and candidate.score > WORST:
+        going: list[Candidate] = []
+        for rank, candidate in enumerate(candidates):
+            if not self._ends(candidate):
+                going.append(candidate)
+            elif rank < width and candidate.score > WORST:
                 self._keep(self.beams[candidate.beam].extended(candidate))
+            if len(going) == width:
+                break
         followed = self._go_on(going)
         if followed and len(self._finished) == width:
             self.done = settings.early_stopping is True or not self._may_gain(self._finished[-1][0])

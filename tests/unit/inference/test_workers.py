@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from heedful.inference import Workers
+from heedful.inference import Plan, Workers
 
 
 @pytest.fixture
@@ -84,3 +84,46 @@ def test_no_more_than_a_few_are_ahead_of_what_is_asked_for() -> None:
     assert len(begun) <= 6
     results.close()  # type: ignore[attr-defined]
     assert len(begun) <= 6
+
+
+@pytest.mark.usefixtures("four_threads")
+@pytest.mark.parametrize("plan", [Plan(1, 3), Plan(2, 1), Plan(3, 2)])
+def test_workers_share_what_there_is_to_do_and_give_it_as_it_comes(plan: Plan) -> None:
+    waiting = iter(range(30))
+    items, identities, used = zip(*Workers().merge(plan, lambda: map(slow_first, waiting)), strict=True)
+    assert sorted(items) == list(range(30))
+    assert len(set(identities)) == plan.workers
+    assert set(used) == {plan.threads}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_failure_of_one_worker_is_raised_and_stops_the_others(count: int) -> None:
+    waiting, done = iter(range(1000)), []
+
+    def work() -> Iterator[int]:
+        for item in waiting:
+            if item == 5:
+                raise ValueError("item 5")
+            time.sleep(0.002)
+            done.append(item)
+            yield item
+
+    with pytest.raises(ValueError, match="item 5"):
+        list(Workers().merge(Plan(count, 1), work))
+    assert len(done) < 100
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_workers_stop_where_no_more_is_asked(count: int) -> None:
+    waiting, done = iter(range(1000)), []
+
+    def work() -> Iterator[int]:
+        for item in waiting:
+            time.sleep(0.002)
+            done.append(item)
+            yield item
+
+    results = Workers().merge(Plan(count, 1), work)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert len(done) < 100
