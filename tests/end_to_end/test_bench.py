@@ -43,7 +43,7 @@ def test_each_way_is_measured_and_the_best_are_named(
 
 def test_people_read_a_table_and_options_to_type(call: Call, translator: Path, run_copy: Path) -> None:
     assert not (run_copy / INT8_FILE).exists()
-    shown = call("bench", translator, *QUICK).stdout
+    shown = call("bench", translator, "--limit", 8, *QUICK).stdout
     assert "texts/s" in shown
     assert re.search(r"^best for many texts: --engine (eager|openvino)", shown, re.MULTILINE)
 
