@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from heedful.errors import UnsupportedError
-from heedful.inference.comparison import apart
+from heedful.inference.comparison import apart, first_line
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4
@@ -59,7 +59,7 @@ def write_onnx(
                 verbose=False,
             )
     except Exception as error:
-        raise UnsupportedError(f"PyTorch cannot write this network as ONNX: {_first_line(error)}") from error
+        raise UnsupportedError(f"PyTorch cannot write this network as ONNX: {first_line(error)}") from error
     program.save(path)
     _compare(network, list(inputs), examples, path)
 
@@ -91,9 +91,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(before)
-
-
-def _first_line(error: BaseException) -> str:
-    """What went wrong in the end: the exporter wraps it in advice to those who write networks."""
-    error = error.__cause__ or error
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from heedful.errors import UnsupportedError
-from heedful.inference.comparison import apart
+from heedful.inference.comparison import apart, first_line
 from heedful.inference.workers import Plan
 
 TOLERANCE = {False: 1e-4, True: 0.1}
@@ -102,7 +102,7 @@ class OpenVino:
                 warnings.simplefilter("ignore")  # of numbers that a tracer takes to be fixed: the comparison tells
                 return self._on_its_own(self._library.convert_model(_Plain(network), example_input=example))
         except Exception as error:
-            raise UnsupportedError(f"OpenVINO cannot compute this network: {_first_line(error)}") from error
+            raise UnsupportedError(f"OpenVINO cannot compute this network: {first_line(error)}") from error
 
     def _on_its_own(self, model: Any) -> Any:
         """The same, written down and read again: the constants of what a tracer makes may be tensors that are gone."""
@@ -121,7 +121,7 @@ class OpenVino:
             try:
                 found = _together(compute(*example))
             except Exception as error:
-                return f"OpenVINO fails on inputs of shape {tuple(example[0].shape)}: {_first_line(error)}"
+                return f"OpenVINO fails on inputs of shape {tuple(example[0].shape)}: {first_line(error)}"
             distance = apart(found, expected)
             if not distance <= TOLERANCE[self._rounded]:
                 return f"OpenVINO gives other numbers than the network: {distance:.1e} of their size apart"
@@ -206,7 +206,3 @@ def _library() -> Any:
         raise UnsupportedError(
             "OpenVINO is not installed", remedy="pip install 'heedful[openvino]', or leave the engine out."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]

@@ -150,7 +150,8 @@ class TextToText(Task[TextToTextBatch]):
         """
         settings = search_settings(self, **{"num_beams": 1, "num_return_sequences": 1} | changes)
         ((source, _),) = self.encode_sources(_examples([text]))
-        self.network.eval()
+        if self.network.training:
+            self.network.eval()
         request = self.architecture.request(0, source, settings)
         yield from stream_text(self.model, request, self.target_tokenizer, self.engine)
 
