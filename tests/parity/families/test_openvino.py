@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from tests.parity.families.cases import CASES
-from tests.parity.families.harness import Case, load, pad, texts
+from tests.parity.families.harness import Case, load, one_of_each, pad, texts
 
 from heedful.generation import CompiledWriter, Request, parse_settings, write_all
 from heedful.inference import OpenVino, Plan
@@ -20,11 +19,6 @@ LENGTHS = ((7, 4), (1,), (3, 9, 5), (8,))
 """Of the texts of each batch; the first batch is traced."""
 TOLERANCE = 1e-5
 """Of the largest logit."""
-
-
-def one_of_each(cases: Sequence[Case]) -> list[Case]:
-    """The first case of each family; compiling takes more than a second."""
-    return list({case.model_type: case for case in reversed(cases)}.values())[::-1]
 
 
 @pytest.mark.parametrize("case", one_of_each(CASES), ids=str)

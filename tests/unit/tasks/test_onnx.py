@@ -8,22 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 import pytest
 import torch
-from tests.parity.families.cases import CASES
-from tests.parity.families.harness import load as load_case
 
 import heedful
 from heedful.errors import RequestError, UnsupportedError
 from heedful.inference import onnx
-from heedful.model import ClassificationHead
 from heedful.tasks import ConversionOptions, convert
-from heedful.tasks.classification.network import ClassificationNetwork
 from heedful.training import Run
-
-KINDS = ("deberta-v2", "gemma2", "t5")
-"""Positions that depend on each other, a window and caps, and an encoder beside a decoder."""
 
 
 @pytest.fixture(scope="module")
@@ -43,26 +35,6 @@ def test_the_readme_of_an_export_answers_as_the_classifier(run: Run, exported: P
     assert done.returncode == 0, done.stderr
     answers = heedful.load(run.folder).predict(["my card was swallowed", "no card"])
     assert done.stdout.split() == [answer.label for answer in answers]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_families_are_written_down(kind: str, tmp_path: Path) -> None:
-    case = next(case for case in CASES if case.model_type == kind)
-    loaded = load_case(case, case.family.architecture, tmp_path)
-    model = loaded.model.float()
-    torch.manual_seed(0)
-    network = ClassificationNetwork(model, ClassificationHead(model.d_model, 3), decoder_start=1).eval()
-    examples = []
-    for rows, tokens in ((2, 9), (1, 2), (3, 12)):
-        ids = torch.randint(case.reserved, loaded.pretrained.spec.vocabulary_size, (rows, tokens))
-        mask = torch.ones_like(ids, dtype=torch.bool)
-        mask[-1, 2:] = False
-        examples.append((ids, mask))
-    sizes = {0: "texts", 1: "tokens"}
-    onnx.write_onnx(network, {"ids": sizes, "mask": sizes}, "logits", examples, tmp_path / "model.onnx")
-    # What was written has been compared; it takes any number of texts and tokens.
-    inputs = onnxruntime.InferenceSession(tmp_path / "model.onnx").get_inputs()
-    assert [(each.name, each.shape) for each in inputs] == [(name, ["texts", "tokens"]) for name in ("ids", "mask")]
 
 
 def test_what_would_answer_differently_is_refused_and_nothing_is_left(
