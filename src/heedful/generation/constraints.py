@@ -103,16 +103,17 @@ class Constraints:
     def _longest(self, unmet: Sequence[int], pending: TokenIds) -> tuple[int | None, int]:
         """The constraint that the longest phrase at the beginning of ``pending`` meets, and the phrase's length.
 
-        Of several the one with the fewest alternatives; (None, 1) where no phrase stands there.
+        Of several the one that would take the most tokens otherwise, as :meth:`needed` counts on, then the one with the
+        fewest alternatives; (None, 1) where no phrase stands there.
         """
         found = [
-            (len(phrase), -len(self.alternatives[number]), -number)
+            (len(phrase), self._shortest[number], -len(self.alternatives[number]), -number)
             for number, phrase in self._by_first.get(pending[0], ())
             if number in unmet and _begins(pending, phrase)
         ]
         if not found:
             return None, 1
-        length, _, number = max(found)
+        length, *_, number = max(found)
         return -number, length
 
 

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -89,6 +89,7 @@ def test_what_is_met_stands_in_the_text(constraints: list[Phrases], text: list[i
 
 
 @given(st.lists(phrases, min_size=1, max_size=3), st.lists(tokens, max_size=8))
+@example([((3,),), ((5,), (4, 5)), ((4, 5), (3, 3, 3))], [])  # 4 5 is the third one's
 def test_the_next_tokens_lead_to_the_end(constraints: list[Phrases], text: list[int]) -> None:
     """This is what ends the search: the best bank comes nearer, whatever was written before."""
     all_of_them = Constraints(tuple(constraints))
