@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,7 @@ from benchmarks.publishing import REPORTS, machine, publish, today
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from heedful.evaluation.plots import BLUE, LINE, MUTED
 from heedful.generation import generate, parse_settings
 from heedful.model import Transformer, UniformSpec, build
 
@@ -43,9 +44,11 @@ class Growth:
         """Milliseconds of each size."""
         return [statistics.median(self.seconds[size]) * 1000 for size in self.sizes]
 
-    def slopes(self) -> Iterator[float]:
+    @property
+    def slopes(self) -> list[float]:
         """Of the line between each size and the next, both axes being logarithmic."""
-        yield from np.diff(np.log(self.medians)) / np.diff(np.log(self.sizes))
+        slopes: list[float] = (np.diff(np.log(self.medians)) / np.diff(np.log(self.sizes))).tolist()
+        return slopes
 
 
 def reading(num_texts: int, length: int) -> Callable[[], object]:
@@ -79,14 +82,14 @@ def draw() -> Figure:
     figure = Figure(figsize=(9, 6.4), layout="constrained")
     panels: list[Axes] = list(figure.subplots(2, 2).flat)
     for axes, growth in zip(panels, GROWTHS, strict=True):
-        axes.loglog(growth.sizes, growth.medians, marker="o", color="#0072B2")
+        axes.loglog(growth.sizes, growth.medians, marker="o", color=BLUE)
         first = growth.medians[0]
-        axes.loglog(growth.sizes, [first * size / growth.sizes[0] for size in growth.sizes], "--", color="#999999")
+        axes.loglog(growth.sizes, [first * size / growth.sizes[0] for size in growth.sizes], "--", color=MUTED)
         axes.set_xticks(growth.sizes, [f"{size:,}" for size in growth.sizes])
         axes.minorticks_off()
         axes.set_xlabel(growth.what)
         axes.set_ylabel("milliseconds")
-        axes.grid(color="#E4E4E4")
+        axes.grid(color=LINE)
     return figure
 
 
@@ -117,7 +120,7 @@ def main() -> None:
             growth.what,
             " · ".join(f"{size:,}" for size in growth.sizes),
             " · ".join(f"{value:,.1f}" for value in growth.medians),
-            " · ".join(f"{slope:.2f}" for slope in growth.slopes()),
+            " · ".join(f"{slope:.2f}" for slope in growth.slopes),
         )
         lines.append(f"| {' | '.join(cells)} |")
     publish(NAME, "\n".join(lines))

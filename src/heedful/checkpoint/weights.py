@@ -83,7 +83,7 @@ def assign_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: 
             f"the weights of {source} do not fit its configuration:\n  " + "\n  ".join(faults),
             remedy="Take config.json and model.safetensors from the same run.",
         )
-    dtypes = {tensors[name].dtype for name in tensors if tensors[name].is_floating_point()}
+    dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
     if len(dtypes) == 1:
         module.to(dtype=dtypes.pop())
     copies = {

@@ -179,17 +179,16 @@ class SlotEngine(Generic[K]):
 
         Several engines may share an iterator of requests, each of which then enters one of them.
         """
-        waiting, may_enter = iter(requests), True
-        while may_enter or not self.is_idle:
-            if may_enter and (free := self.free):
-                entering = list(islice(waiting, free))
-                may_enter = len(entering) == free
-                if entering:
-                    self.admit(entering)
+        waiting = iter(requests)
+        while True:
+            free = self.free
+            entering = list(islice(waiting, free))
+            if entering:
+                self.admit(entering)
             if self.is_idle:
-                continue
+                return
             yield from self.step()
-            if not may_enter and not self.is_idle and self.free > len(self._writing) // 2:
+            if len(entering) < free and not self.is_idle and self.free > len(self._writing) // 2:
                 self._shrink()
 
     def _shrink(self) -> None:

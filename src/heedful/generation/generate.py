@@ -17,7 +17,7 @@ from heedful.generation.engine import K, Request, SlotEngine
 from heedful.generation.memory import fitting_slots
 from heedful.generation.search import Hypothesis
 from heedful.generation.settings import GenerationSettings
-from heedful.inference import Plan, Workers
+from heedful.inference import Plan, Workers, merge
 from heedful.model import Transformer
 
 NUM_SLOTS = 64
@@ -100,7 +100,7 @@ def write_all(
             num_slots=min(max(1, num_slots * asked // num_beams) * plan.workers, len(members)),
             source_length=max(len(member.source or member.prompt) for member in members),
         )
-        yield from workers.merge(plan, partial(_write, model, iter(members), plan, slots, num_beams, compiled))
+        yield from merge(plan, partial(_write, model, iter(members), plan, slots, num_beams, compiled))
 
 
 def _write(

@@ -4,7 +4,7 @@ from heedful.inference.batches import batches_of
 from heedful.inference.calibration import Inputs, observing
 from heedful.inference.openvino import OpenVino, cache_folder, is_installed
 from heedful.inference.rounding import INT8_FILE, join, linear_maps, put, read_maps, rounded, write_maps
-from heedful.inference.workers import Plan, Workers
+from heedful.inference.workers import Plan, Workers, merge
 
 __all__ = [
     "INT8_FILE",
@@ -17,6 +17,7 @@ __all__ = [
     "is_installed",
     "join",
     "linear_maps",
+    "merge",
     "observing",
     "put",
     "read_maps",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event
@@ -55,34 +56,38 @@ class Workers:
         batch is raised in its turn, and no later one is begun.
         """
         count, threads = self.plan(len(batches))
-        before = torch.get_num_threads()
-        try:
+        with _threads_as_before():
             if count == 1:
                 torch.set_num_threads(threads)
                 yield from map(compute, batches)
             else:
                 with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(threads,)) as pool:
                     yield from _in_order(pool, compute, batches, ahead=AHEAD * count)
-        finally:
-            torch.set_num_threads(before)
 
-    def merge(self, plan: Plan, work: Callable[[], Iterator[Result]]) -> Iterator[Result]:
-        """Whatever the plan's workers give, each result as soon as it is there.
 
-        Args:
-            work: what each worker does; they share what there is to be done, so that none waits for another.
+def merge(plan: Plan, work: Callable[[], Iterator[Result]]) -> Iterator[Result]:
+    """Whatever a plan's workers give, each result as soon as it is there.
 
-        A failure is raised, and the others stop after what they are about to give; so they do where no more is asked.
-        """
-        before = torch.get_num_threads()
-        try:
-            if plan.workers == 1:
-                torch.set_num_threads(plan.threads)
-                yield from work()
-            else:
-                yield from _as_they_come(plan, work)
-        finally:
-            torch.set_num_threads(before)
+    Args:
+        work: what each worker does; they share what there is to be done, so that none waits for another.
+
+    A failure is raised, and the others stop after what they are about to give; so they do where no more is asked.
+    """
+    with _threads_as_before():
+        if plan.workers == 1:
+            torch.set_num_threads(plan.threads)
+            yield from work()
+        else:
+            yield from _as_they_come(plan, work)
+
+
+@contextmanager
+def _threads_as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _as_they_come(plan: Plan, work: Callable[[], Iterator[Result]]) -> Iterator[Result]:

@@ -62,7 +62,7 @@ class AttentionKernel(nn.Module):
         first, *others = _for_each_head(values, query)
         if not others:
             return weights @ first
-        start = first.shape[2]
+        start = first.shape[2]  # in slices: where weights are split, OpenVINO puts the blocks together
         mixed = weights[..., :start] @ first
         for block in others:
             end = start + block.shape[2]
@@ -89,11 +89,15 @@ class SoftCappedKernel(AttentionKernel):
         return self.soft_cap * torch.tanh(super()._scores(query, keys) / self.soft_cap)
 
 
+def each_head(heads: Tensor, num_heads: int) -> Tensor:
+    """Key/value heads (B, G, S, K), one for each head that reads them: (B, H, S, K)."""
+    groups = num_heads // int(heads.shape[1])  # of plain numbers, even while a tracer follows
+    return heads if groups == 1 else heads.repeat_interleave(groups, dim=1)
+
+
 def _for_each_head(blocks: Blocks, query: Tensor) -> list[Tensor]:
-    """Keys or values, once for each head of the query (B, H, T, K) that reads them: each block (B, H, S, K)."""
-    blocks = blocks if isinstance(blocks, tuple) else (blocks,)
-    groups = int(query.shape[1]) // int(blocks[0].shape[1])  # of plain numbers, even while a tracer follows
-    return [block if groups == 1 else block.repeat_interleave(groups, dim=1) for block in blocks]
+    """Keys or values in blocks, once for each head of the query (B, H, T, K)."""
+    return [each_head(block, int(query.shape[1])) for block in (blocks if isinstance(blocks, tuple) else (blocks,))]
 
 
 class Attention(nn.Module):

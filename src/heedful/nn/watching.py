@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from heedful.nn.attention import Attention, AttentionKernel
+from heedful.nn.attention import Attention, AttentionKernel, each_head
 from heedful.nn.masks import AttentionMask
 
 
@@ -38,7 +38,7 @@ class Look(NamedTuple):
         query, keys, mask = self.query, self.keys, self.mask
         if heads is not None:
             chosen = list(heads)
-            query, keys = query[:, chosen], _each_head(keys, query.shape[1])[:, chosen]
+            query, keys = query[:, chosen], each_head(keys, query.shape[1])[:, chosen]
             if mask.scores is not None and mask.scores.shape[1] > 1:
                 mask = mask._replace(scores=mask.scores[:, chosen])
         columns = keys.shape[2]
@@ -51,7 +51,7 @@ class Look(NamedTuple):
         (x W_V + b_V) W_O of Kobayashi et al. 2020, equation 3: times the weights and summed over heads and keys, with
         the output's bias, it is the attention's output.
         """
-        values = _each_head(self.values, self.query.shape[1])
+        values = each_head(self.values, self.query.shape[1])
         weight = output_weight(self.attention)
         if heads is not None:
             values, weight = values[:, list(heads)], weight[list(heads)]
@@ -81,8 +81,3 @@ def watching(attentions: Iterable[Attention], see: Callable[[Look], None]) -> It
         for attention in dict.fromkeys(attentions):
             hooks.callback(attention.kernel.register_forward_pre_hook(partial(watch, attention)).remove)
         yield
-
-
-def _each_head(heads: Tensor, num_heads: int) -> Tensor:
-    """Key/value heads (B, G, S, K), one for each head that reads them: (B, H, S, K)."""
-    return heads if heads.shape[1] == num_heads else heads.repeat_interleave(num_heads // heads.shape[1], dim=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -148,8 +148,3 @@ def export(loaded: Loaded, folder: Path) -> tuple[str, dict[str, Tensor]]:
         {name: tensor.contiguous() for name, tensor in named.items()}, folder / "model.safetensors", {"format": "pt"}
     )
     return architecture, named
-
-
-def one_of_each(cases: Sequence[Case]) -> list[Case]:
-    """The first case of each family, where a test takes seconds."""
-    return list({case.model_type: case for case in reversed(cases)}.values())[::-1]

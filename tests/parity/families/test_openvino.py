@@ -6,34 +6,20 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 from tests.parity.families.cases import CASES
-from tests.parity.families.harness import Case, load, one_of_each, pad, texts
+from tests.parity.families.engines import TOLERANCE, check_logits, classifier, one_of_each
+from tests.parity.families.harness import Case, load, texts
 
 from heedful.generation import CompiledWriter, Request, parse_settings, write_all
 from heedful.inference import OpenVino, Plan
-from heedful.model import ClassificationHead, Transformer
-from heedful.tasks.classification.network import ClassificationNetwork
-
-LENGTHS = ((7, 4), (1,), (3, 9, 5), (8,))
-"""Of the texts of each batch; the first batch is traced."""
-TOLERANCE = 1e-5
-"""Of the largest logit."""
+from heedful.model import Transformer
 
 
 @pytest.mark.parametrize("case", one_of_each(CASES), ids=str)
 def test_a_compiled_network_gives_the_same_logits(case: Case, tmp_path: Path) -> None:
-    loaded = load(case, case.family.architecture, tmp_path)
-    model = loaded.model.float()
-    torch.manual_seed(0)
-    network = ClassificationNetwork(model, ClassificationHead(model.d_model, 3)).eval()
-    batches = [pad(texts(case, loaded.pretrained.spec.vocabulary_size, lengths)) for lengths in LENGTHS]
+    network, batches = classifier(case, tmp_path)
     compute = OpenVino(network, batches[:2], fingerprint=None).network(Plan(1, 1))
-    for ids, mask in batches:
-        with torch.inference_mode():
-            expected = network(ids, mask)
-        apart = (compute(ids, mask, None) - expected).abs().max()
-        assert apart <= TOLERANCE * expected.abs().max().clamp(min=1)
+    check_logits(network, batches, lambda ids, mask: compute(ids, mask, None))
 
 
 def requests(case: Case, model: Transformer, num_beams: int) -> list[Request[int]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from heedful.inference import Plan, Workers
+from heedful.inference import Plan, Workers, merge
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_no_more_than_a_few_are_ahead_of_what_is_asked_for() -> None:
 @pytest.mark.parametrize("plan", [Plan(1, 3), Plan(2, 1), Plan(3, 2)])
 def test_workers_share_what_there_is_to_do_and_give_it_as_it_comes(plan: Plan) -> None:
     waiting = iter(range(30))
-    items, identities, used = zip(*Workers().merge(plan, lambda: map(slow_first, waiting)), strict=True)
+    items, identities, used = zip(*merge(plan, lambda: map(slow_first, waiting)), strict=True)
     assert sorted(items) == list(range(30))
     assert len(set(identities)) == plan.workers
     assert set(used) == {plan.threads}
@@ -109,7 +109,7 @@ def test_a_failure_of_one_worker_is_raised_and_stops_the_others(count: int) -> N
             yield item
 
     with pytest.raises(ValueError, match="item 5"):
-        list(Workers().merge(Plan(count, 1), work))
+        list(merge(Plan(count, 1), work))
     assert len(done) < 100
 
 
@@ -123,7 +123,7 @@ def test_workers_stop_where_no_more_is_asked(count: int) -> None:
             done.append(item)
             yield item
 
-    results = Workers().merge(Plan(count, 1), work)
+    results = merge(Plan(count, 1), work)
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert len(done) < 100
