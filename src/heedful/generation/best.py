@@ -15,6 +15,9 @@ def best_tokens(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     In two stages: what is among the best lies in one of the ``count`` chunks whose own best are highest. That reads all
     scores once, simply, and sorts few.
     """
+    if count == 1:
+        values, tokens = scores.max(-1, keepdim=True)
+        return values, tokens
     size = scores.shape[-1]
     whole = size - size % CHUNK
     if whole // CHUNK <= count:

@@ -90,9 +90,7 @@ class CompiledWriter:
         masks = []
         if memory_mask is not None:  # where there is no text, all is seen: nobody looks at what comes of it
             masks = [memory_mask | ~memory_mask.any(1, keepdim=True)]
-        written: Tensor
-        added: list[Tensor]
-        written, *added = self._computed(self._step)(
+        written, added = self._computed(self._step)(
             ids,
             positions,
             torch.cat([key_positions, positions], dim=1),
@@ -100,10 +98,11 @@ class CompiledWriter:
             *masks,
             *(part for cache in caches for part in _parts(cache)),
         )
-        for cache, keys, values in zip(caches, added[::2], added[1::2], strict=True):
-            cache.keys[:, :, columns] = keys
-            cache.values[:, :, columns] = values
-        return written
+        places = [kept[:, :, columns] for cache in caches for kept in (cache.keys, cache.values)]
+        for place, new in zip(places, added.split([place.numel() for place in places]), strict=True):
+            place.copy_(new.view_as(place))
+        logits: Tensor = written
+        return logits
 
 
 class _Encoder(nn.Module):
@@ -117,7 +116,10 @@ class _Encoder(nn.Module):
 
 
 class _Step(nn.Module):
-    """A step from all that it depends on to logits, and to the keys and values of each layer that it adds."""
+    """A step from all that it depends on to logits, and to all keys and values that it adds, in a single row of numbers:
+
+    an output costs time by itself, and a layer has two.
+    """
 
     def __init__(self, model: Transformer) -> None:
         super().__init__()
@@ -125,7 +127,7 @@ class _Step(nn.Module):
 
     def forward(
         self, ids: Tensor, positions: Tensor, key_positions: Tensor, visible: Tensor, *rest: Tensor
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor, Tensor]:
         """``rest``: the memory's mask, if there is a memory, and the tensors of each layer's cache."""
         assert self.model.decoder is not None
         memory_mask = None if self.model.encoder is None else rest[0]
@@ -144,7 +146,7 @@ class _Step(nn.Module):
             caches=caches,
         )
         written = hidden if self.model.pointer is not None else self.model.logits(hidden)
-        return written, *(part for cache in caches for part in cache.added)
+        return written, torch.cat([part.flatten() for cache in caches for part in cache.added])
 
 
 class _Growing(LayerCache):

@@ -11,7 +11,7 @@ import torch
 from heedful.errors import RequestError
 from heedful.generation.control_groups import memory_left
 from heedful.generation.settings import GenerationSettings
-from heedful.generation.slots import FIRST_BLOCKS, FULL
+from heedful.generation.slots import room_for
 from heedful.model import Transformer
 
 SCORE_COPIES = 4
@@ -53,9 +53,7 @@ def estimate_memory(
     beams = settings.num_beams
     prompt = 0 if model.encoder is not None else source_length
     needed = settings.max_new_tokens * beams + prompt  # where beams have no token in common
-    columns = FIRST_BLOCKS * beams + prompt
-    while FULL * columns < needed:
-        columns *= 2
+    columns = room_for(needed, beams)
     size = model.token_embedding.weight.element_size()
     widths = sum(heads * width for heads, width in model.decoder.head_shapes)
     cache = 2 * size * widths * num_slots * columns + num_slots * columns * (2 * beams + 8)

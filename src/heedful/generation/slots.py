@@ -23,12 +23,16 @@ from heedful.generation.compiled import CompiledWriter
 from heedful.model import Transformer
 from heedful.nn import CopySource, LayerCache
 
-FIRST_BLOCKS = 16
-"""Steps that there is room for at the beginning."""
-FULL = 7 / 8
-"""The room grows by half when so much of it is seen by the beams of a slot."""
+FREE_COLUMNS = 32
+"""That there is room for beside those that beams see, at least."""
 PROMPT_TOKENS = 8192
 """Tokens of prompts, padding among them, that are read in one pass."""
+
+
+def room_for(columns: int, num_beams: int) -> int:
+    """Columns to set aside where so many are seen: a step computes on all of them, and when they are full some move."""
+    free = max(FREE_COLUMNS, 2 * num_beams, columns // 4)
+    return -(-(columns + free) // 16) * 16  # few different shapes, for which engines prepare
 
 
 class Slots:
@@ -43,7 +47,7 @@ class Slots:
         self.num_beams = num_beams
         weight = model.token_embedding.weight
         self._dtype, self._device = weight.dtype, weight.device
-        room = FIRST_BLOCKS * num_beams
+        room = room_for(0, num_beams)
         self.caches = [
             LayerCache(*torch.zeros(2, num_slots, heads, room, width, dtype=self._dtype, device=self._device))
             for heads, width in model.decoder.head_shapes
@@ -219,12 +223,10 @@ class Slots:
         return narrowed
 
     def _make_room(self) -> None:
-        """Drop the columns that nobody sees, and make more where few are."""
-        room = self._visible.shape[-1]
+        """Drop the columns that nobody sees, and leave room for what comes."""
         prompts = int(self._visible[:, 0, : self._prompt_columns].any(0).sum())
         seen = int(self._visible[:, :, self._prompt_columns : self._columns].any(1).sum(1).max())
-        more = self.num_beams * -(-room // (2 * self.num_beams))
-        self._compact(prompts, room if prompts + seen <= FULL * room else room + more)
+        self._compact(prompts, room_for(prompts + seen, self.num_beams))
 
     def _compact(self, prompts: int, room: int) -> None:
         """Leave ``prompts`` columns for prompts, and behind them those that a slot's beams see, in their order."""
@@ -236,16 +238,17 @@ class Slots:
 
         def moved(tensor: Tensor, dim: int) -> Tensor:
             """The columns, dimension ``dim`` counted from the first one behind the slots, in their new places."""
-            shape = list(tensor.shape)
-            shape[dim] = room
-            fresh = tensor.new_zeros(shape)
-            fresh.narrow(dim, 0, kept).copy_(tensor.narrow(dim, 0, kept))
-            index = order.reshape(len(order), *(1,) * (dim - 1), number, *(1,) * (tensor.dim() - dim - 1))
-            shape[dim] = number
-            fresh.narrow(dim, prompts, number).copy_(tensor.gather(dim, index.expand(shape)))
-            return fresh
+            each = torch.arange(tensor.shape[:dim].numel(), device=self._device)[:, None] * tensor.shape[dim]
+            rows = each + order.repeat_interleave(len(each) // len(order), 0)
+            found = tensor.flatten(0, dim).index_select(0, rows.flatten()).unflatten(0, (*tensor.shape[:dim], number))
+            if room != tensor.shape[dim]:
+                before, tensor = tensor, tensor.new_zeros((*tensor.shape[:dim], room, *tensor.shape[dim + 1 :]))
+                tensor.narrow(dim, 0, kept).copy_(before.narrow(dim, 0, kept))
+            tensor.narrow(dim, prompts, number).copy_(found)
+            return tensor
 
         self._visible, self._key_positions = moved(self._visible, 2), moved(self._key_positions, 1)
+        self._visible[:, :, prompts + number :] = False
         for cache in self.caches:
             cache.keys, cache.values = moved(cache.keys, 2), moved(cache.values, 2)
         self._prompt_columns, self._columns = prompts, prompts + number

@@ -30,6 +30,9 @@ TOLERANCE = {False: 1e-4, True: 0.1}
 """How far outputs may be from the network's own, relative, by the norm: in float32, and on 8-bit integers, where
 a value on the edge between two of them may go either way."""
 
+SMALL = 1024
+"""Numbers that are copied sooner than the engine is told where they stand."""
+
 
 def cache_folder() -> Path:
     """Where compiled networks are kept: ``HEEDFUL_CACHE``, or ``heedful`` in the user's folder of caches."""
@@ -71,7 +74,10 @@ class OpenVino:
             self._keep(kept)
 
     def network(self, plan: Plan) -> Callable[..., Any]:
-        """What computes a batch for one of the plan's workers: the network's inputs to its output, or outputs."""
+        """What computes a batch for one of the plan's workers: the network's inputs to its output, or outputs.
+
+        They stand in memory of the engine, until the same thread computes the next batch.
+        """
         with self._lock:
             if plan not in self._compiled:
                 self._compiled[plan] = self._library.Core().compile_model(
@@ -167,13 +173,19 @@ class _Request:
 
     def compute(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         for number, tensor in enumerate(inputs):
-            before = self._given.get(number)
-            if before is None or before.data_ptr() != tensor.data_ptr() or before.shape != tensor.shape:
-                given = self._given[number] = tensor.contiguous()
-                self._request.set_input_tensor(number, self._tensor(given.numpy(), shared_memory=True))
+            before, is_small = self._given.get(number), tensor.numel() <= SMALL
+            if before is not None and before.shape == tensor.shape:
+                if before.data_ptr() == tensor.data_ptr():
+                    continue
+                if is_small:
+                    before.copy_(tensor)
+                    continue
+            given = tensor.contiguous()
+            self._given[number] = given = given.clone() if is_small else given
+            self._request.set_input_tensor(number, self._tensor(given.numpy(), shared_memory=True))
         self._request.infer(share_outputs=True)
         outputs = (self._request.get_output_tensor(number).data for number in range(self._num_outputs))
-        return tuple(torch.from_numpy(output.copy()) for output in outputs)
+        return tuple(map(torch.from_numpy, outputs))
 
 
 class _Plain(nn.Module):
