@@ -116,9 +116,9 @@ class _Encoder(nn.Module):
 
 
 class _Step(nn.Module):
-    """A step from all that it depends on to logits, and to all keys and values that it adds, in a single row of numbers:
+    """A step from all that it depends on to logits, and to the keys and values of all layers that it adds.
 
-    an output costs time by itself, and a layer has two.
+    These are one row of numbers: each output costs time by itself, and a layer would have two.
     """
 
     def __init__(self, model: Transformer) -> None:
