@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from heedful.errors import InputTooLongError, RequestError
-from heedful.generation.best import best_tokens
+from heedful.generation.best import best_continuations
 from heedful.generation.compiled import CompiledWriter
 from heedful.generation.constrained import ConstrainedSearch
 from heedful.generation.constraints import Phrases
@@ -229,13 +229,8 @@ class SlotEngine(Generic[K]):
         sums = scores.new_tensor([[beam.score for beam in writing.search.beams] for _, writing in writing_now])
         size = logits.shape[-1]
         count = min(max(writing.search.candidates for _, writing in writing_now), self.num_beams * size)
-        values, tokens = best_tokens(scores, min(count, size))
-        values = values + sums[..., None]
-        if self.num_beams > 1:  # the best of a text are among as many of each of its beams
-            places = tokens + torch.arange(self.num_beams, device=tokens.device)[:, None] * size
-            values, order = values.flatten(1).topk(count)
-            tokens = places.flatten(1).gather(1, order)
-        best = list(zip(values.flatten(1).tolist(), tokens.flatten(1).tolist(), strict=True))
+        values, places = best_continuations(scores, sums, count)
+        best = list(zip(values.tolist(), places.tolist(), strict=True))
         for row, (_, writing) in enumerate(writing_now):
             if not best[row][0][0] > -torch.inf:  # a number that is none too
                 raise _nothing_possible()

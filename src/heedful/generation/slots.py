@@ -240,11 +240,12 @@ class Slots:
             """The columns, dimension ``dim`` counted from the first one behind the slots, in their new places."""
             each = torch.arange(tensor.shape[:dim].numel(), device=self._device)[:, None] * tensor.shape[dim]
             rows = each + order.repeat_interleave(len(each) // len(order), 0)
-            found = tensor.flatten(0, dim).index_select(0, rows.flatten()).unflatten(0, (*tensor.shape[:dim], number))
+            found = tensor.flatten(0, dim).index_select(0, rows.flatten())
             if room != tensor.shape[dim]:
                 before, tensor = tensor, tensor.new_zeros((*tensor.shape[:dim], room, *tensor.shape[dim + 1 :]))
                 tensor.narrow(dim, 0, kept).copy_(before.narrow(dim, 0, kept))
-            tensor.narrow(dim, prompts, number).copy_(found)
+            place = tensor.narrow(dim, prompts, number)
+            place.copy_(found.view_as(place))
             return tensor
 
         self._visible, self._key_positions = moved(self._visible, 2), moved(self._key_positions, 1)
