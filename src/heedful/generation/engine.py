@@ -19,6 +19,7 @@ from heedful.generation.best import best_continuations
 from heedful.generation.compiled import CompiledWriter
 from heedful.generation.constrained import ConstrainedSearch
 from heedful.generation.constraints import Phrases
+from heedful.generation.lookup import draft
 from heedful.generation.rules import BeginsWith, Never, Rule, Written, make_rules
 from heedful.generation.search import Candidate, Hypothesis, Search, make_search
 from heedful.generation.settings import GenerationSettings
@@ -58,6 +59,17 @@ class _Writing(Generic[K]):
     search: Search
     rules: tuple[Rule, ...]
     generator: torch.Generator | None
+    source: tuple[int, ...]
+    """What is looked up beside the text itself: the source, where the text is written in the same tokens."""
+
+    def draft(self) -> list[int]:
+        """What may come after the next token of a text with one beam."""
+        request, beam = self.request, self.search.beams[0]
+        # A step writes a token more than it reads of a draft.
+        left = request.settings.max_new_tokens - len(beam.tokens) - 1
+        size = min(request.settings.prompt_lookup_num_tokens, left)
+        ngram = request.settings.max_matching_ngram_size
+        return draft([*request.prompt, *beam.tokens], self.source, size=size, ngram=ngram) if size else []
 
     @property
     def next_tokens(self) -> list[int]:
@@ -109,7 +121,7 @@ class SlotEngine(Generic[K]):
         for request in requests:
             self._check(request)
         for slot, request in zip(empty, requests, strict=True):
-            self._writing[slot] = _begin(request)
+            self._writing[slot] = _begin(request, looks_up_source=self.model.target_embedding is None)
         memory, mask, source = (None, None, None) if self.model.encoder is None else self._encode(requests)
         self._slots.admit(empty, memory, mask, source)
         begun = [request.prompt[:-1] for request in requests]  # the last token is read when the next one is written
@@ -144,7 +156,7 @@ class SlotEngine(Generic[K]):
 
     @torch.inference_mode()
     def step(self) -> list[tuple[K, list[Hypothesis]]]:
-        """Read one token of every beam, and write the next one.
+        """Read the next token of every beam and write another one; of a draft all that are right.
 
         Returns:
             The texts that are complete now, whose slots are free again.
@@ -152,27 +164,57 @@ class SlotEngine(Generic[K]):
         Raises:
             RequestError: the settings of a text leave no token to be written.
         """
-        beams, finished = self.num_beams, []
-        idle = [0] * beams
-        ids = [idle if writing is None else writing.next_tokens for writing in self._writing]
-        logits = self._slots.read(torch.tensor(ids, device=self.model.token_embedding.weight.device))
-        writing_now = [(slot, writing) for slot, writing in enumerate(self._writing) if writing is not None]
-        parents = [list(range(beams))] * len(self._writing)
-        for (slot, writing), candidates in zip(writing_now, self._candidates(logits, writing_now), strict=True):
-            followed = writing.search.advance(candidates)
-            if writing.request.on_token is not None:
-                writing.request.on_token(writing.search.beams[0].tokens[-1])
+        texts = [(slot, writing) for slot, writing in enumerate(self._writing) if writing is not None]
+        if self.num_beams == 1:
+            self._step_in_a_row(texts)
+        else:
+            ids = [[0] * self.num_beams if writing is None else writing.next_tokens for writing in self._writing]
+            logits = self._slots.read(self._tensor(ids))
+            followed = dict(self._write(logits, texts))
+            everyone = list(range(self.num_beams))
+            self._slots.follow(self._tensor([followed.get(slot) or everyone for slot in range(len(ids))]))
+        finished = []
+        for slot, writing in texts:
             if writing.search.done:
                 if not writing.search.hypotheses:
                     raise _nothing_possible()
                 finished.append((writing.request.key, writing.search.hypotheses))
                 self._writing[slot] = None
                 self._slots.release(slot)
-            else:
-                parents[slot] = followed
-        if beams > 1:
-            self._slots.follow(torch.tensor(parents, device=logits.device))
         return finished
+
+    def _step_in_a_row(self, texts: Sequence[tuple[int, _Writing[K]]]) -> None:
+        """Read the next token of each text and a draft behind it; write, as long as the draft has what is written."""
+        rows = [[0] for _ in self._writing]
+        for slot, writing in texts:
+            rows[slot] = [*writing.next_tokens, *writing.draft()]
+        width = max(map(len, rows))
+        logits = self._slots.read(self._tensor([row + [0] * (width - len(row)) for row in rows]))
+        kept = torch.zeros(len(rows), width, dtype=torch.bool)
+        for place in range(width):
+            self._write(logits[:, place : place + 1], texts)
+            texts = [
+                (slot, writing)
+                for slot, writing in texts
+                if not writing.search.done and rows[slot][place + 1 : place + 2] == writing.next_tokens
+            ]
+            if not texts:
+                break
+            kept[[slot for slot, _ in texts], place] = True
+        if width > 1:
+            self._slots.accept(kept[:, :-1].to(logits.device))
+
+    def _write(self, logits: Tensor, texts: Sequence[tuple[int, _Writing[K]]]) -> list[tuple[int, list[int]]]:
+        """Go on with the best continuations of texts; which beams were followed, in each one's slot."""
+        followed = []
+        for (slot, writing), candidates in zip(texts, self._candidates(logits, texts), strict=True):
+            followed.append((slot, writing.search.advance(candidates)))
+            if writing.request.on_token is not None:
+                writing.request.on_token(writing.search.beams[0].tokens[-1])
+        return followed
+
+    def _tensor(self, numbers: list[list[int]]) -> Tensor:
+        return torch.tensor(numbers, device=self.model.token_embedding.weight.device)
 
     def run(self, requests: Iterable[Request[K]]) -> Iterator[tuple[K, list[Hypothesis]]]:
         """Write all ``requests``; each is answered as soon as it is complete.
@@ -266,14 +308,14 @@ def _nothing_possible() -> RequestError:
     )
 
 
-def _begin(request: Request[K]) -> _Writing[K]:
+def _begin(request: Request[K], *, looks_up_source: bool) -> _Writing[K]:
     settings = request.settings
     generator = torch.Generator().manual_seed(settings.seed) if settings.do_sample else None
     rules = (*request.rules, *make_rules(settings, request.source))
     if request.beginnings:
         rules = (*rules, BeginsWith(request.beginnings, settings.forced_bos_token_id is not None))
     search = ConstrainedSearch(settings, request.constraints) if request.constraints else make_search(settings)
-    return _Writing(request, search, rules, generator)
+    return _Writing(request, search, rules, generator, request.source if looks_up_source else ())
 
 
 def _draw(totals: Tensor, count: int, generator: torch.Generator) -> tuple[list[float], list[int]]:

@@ -73,7 +73,7 @@ def write_all(
     compiled: CompiledWriter | None = None,
     workers: Workers | None = None,
 ) -> Iterator[tuple[K, list[Hypothesis]]]:
-    """Write all texts, each as soon as it is complete; those with the same number of beams side by side.
+    """Write all texts, each as soon as it is complete; those with as many beams, and drafts as long, side by side.
 
     A text with phrases that must appear gets the beams that it needs, see :func:`widened`.
 
@@ -88,11 +88,12 @@ def write_all(
         RequestError: there is not memory for a single text, see :func:`fitting_slots`; or one cannot be searched for.
     """
     workers = workers or Workers()
-    groups: dict[tuple[int, int], list[Request[K]]] = defaultdict(list)
+    groups: dict[tuple[int, int, int], list[Request[K]]] = defaultdict(list)
     for request in requests:
         settings = widened(request.settings, request.constraints)
-        groups[settings.num_beams, request.settings.num_beams].append(replace(request, settings=settings))
-    for (num_beams, asked), members in groups.items():
+        kind = settings.num_beams, request.settings.num_beams, settings.step_width
+        groups[kind].append(replace(request, settings=settings))
+    for (num_beams, asked, _), members in groups.items():
         plan = (workers if compiled else replace(workers, count=workers.count or 1)).plan(len(members))
         slots = fitting_slots(
             model,

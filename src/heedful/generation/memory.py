@@ -53,14 +53,14 @@ def estimate_memory(
     beams = settings.num_beams
     prompt = 0 if model.encoder is not None else source_length
     needed = settings.max_new_tokens * beams + prompt  # where beams have no token in common
-    columns = room_for(needed, beams)
+    columns, width = room_for(needed, settings.step_width), settings.step_width
     size = model.token_embedding.weight.element_size()
     widths = sum(heads * width for heads, width in model.decoder.head_shapes)
-    cache = 2 * size * widths * num_slots * columns + num_slots * columns * (2 * beams + 8)
+    cache = 2 * size * widths * num_slots * columns + num_slots * columns * (2 * width + 8)
     spans = [shape for shape in model.decoder.memory_shapes if shape is not None]
     per_token = 2 * sum(heads * width for heads, width in spans) + ENCODER_WIDTHS * model.spec.d_model
     memory = size * num_slots * source_length * per_token
-    scores = SCORE_COPIES * max(size, 4) * num_slots * beams * model.spec.written_size
+    scores = SCORE_COPIES * max(size, 4) * num_slots * width * model.spec.written_size
     return MemoryEstimate(cache, memory, scores)
 
 

@@ -11,6 +11,7 @@ from heedful.errors import CheckpointError, RequestError
 from heedful.settings import Settings, parse
 
 MAX_BEAMS = 64
+MAX_DRAFT = 64
 TokenId = Annotated[int, Field(ge=0, le=2**24)]
 TokenIds = tuple[TokenId, ...]
 Phrase = Annotated[TokenIds, Field(min_length=1, max_length=1024)]
@@ -51,6 +52,16 @@ class GenerationSettings(Settings):
     begin_suppress_tokens: TokenIds = Field((), description="tokens that must not come first")
     forced_bos_token_id: TokenId | None = Field(None, description="the first token, such as a language code")
     forced_eos_token_id: TokenIds = Field((), description="the last token of a text that reaches max_new_tokens")
+    prompt_lookup_num_tokens: int = Field(
+        0,
+        ge=0,
+        le=MAX_DRAFT,
+        description="tokens of a draft that a step reads, from where the last tokens stand in the source or the text "
+        "(Saxena 2023): with one beam that saves steps and changes nothing; 0 for no draft",
+    )
+    max_matching_ngram_size: int = Field(
+        2, ge=1, le=1024, description="last tokens that are looked up for a draft, or fewer where so many are not there"
+    )
     decoder_start_token_id: TokenId | None = Field(None, description="what a decoder beside an encoder reads first")
     eos_token_id: TokenIds = Field((), description="tokens that end a text")
 
@@ -83,6 +94,11 @@ class GenerationSettings(Settings):
         first = () if self.forced_bos_token_id is None else (self.forced_bos_token_id,)
         others = (self.forced_eos_token_id, self.suppress_tokens, self.begin_suppress_tokens, *self.bad_words_ids)
         return frozenset().union(ends, first, *others)
+
+    @property
+    def step_width(self) -> int:
+        """Tokens of a text that are read in a step, at most."""
+        return self.num_beams if self.num_beams > 1 else 1 + self.prompt_lookup_num_tokens
 
     def normalised(self, score: float, length: int) -> float:
         """The score of a hypothesis of ``length`` generated tokens, from the sum of its log-probabilities."""

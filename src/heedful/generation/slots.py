@@ -5,6 +5,9 @@ branches copies nothing. Which columns a beam may look at, its own past, is a ma
 write the next K columns at the same time. Where the room is full, each slot drops the columns that none of its beams
 sees any more: those of hypotheses that were given up, and of what stood there before its text began.
 
+A text with one beam may read several tokens in a row instead, K of them at the most: the next one, and a draft of what
+may come after it. Of the draft stays what turns out to be right.
+
 What a text begins with, its prompt, is read in one pass, and stands in columns at the front that are the slot's own:
 its beams share them, and they stay where they are while the text is written.
 
@@ -29,9 +32,12 @@ PROMPT_TOKENS = 8192
 """Tokens of prompts, padding among them, that are read in one pass."""
 
 
-def room_for(columns: int, num_beams: int) -> int:
-    """Columns to set aside where so many are seen: a step computes on all of them, and when they are full some move."""
-    free = max(FREE_COLUMNS, 2 * num_beams, columns // 4)
+def room_for(columns: int, width: int) -> int:
+    """Columns to set aside where so many are seen, and ``width`` are added in a step.
+
+    A step computes on all of them, and whenever they are full some move.
+    """
+    free = max(FREE_COLUMNS, 2 * width, columns // 4)
     return -(-(columns + free) // 16) * 16  # few different shapes, for which engines prepare
 
 
@@ -145,44 +151,79 @@ class Slots:
         self._memory_mask[slot] = False
 
     def read(self, ids: Tensor) -> Tensor:
-        """Read the next token of every beam: (N, K) -> logits (N, K, V)."""
-        beams = self.num_beams
-        if self._columns + beams > self._visible.shape[-1]:
-            self._make_room()
-        start, end = self._columns, self._columns + beams
+        """Read the next token of every beam, or, where there is one beam, tokens in a row.
+
+        Args:
+            ids: (N, K). Of a row the first token stays, and of the others what :meth:`accept` says.
+
+        Returns:
+            Logits (N, K, V).
+        """
+        width = ids.shape[1]
+        if self._columns + width > self._visible.shape[-1]:
+            self._make_room(width)
+        start, end = self._columns, self._columns + width
         self._columns = end
-        self._visible[:, :, start:end] = torch.eye(beams, dtype=torch.bool, device=self._device)
-        self._key_positions[:, start:end] = self.positions[:, None]
+        positions, visible = self._in_a_row(width) if width > self.num_beams else self._beside_each_other()
+        self._key_positions[:, start:end] = positions
         longest = int(self._memory_mask.any(0).sum()) if self._memory_mask.shape[1] else 0
         if self._compiled is None:
-            logits = self._read(ids, longest)
+            hidden = self.model.step(
+                ids,
+                positions=positions,
+                key_positions=self._key_positions[:, :end],
+                visible=visible[:, :, :end],
+                memory_mask=self._memory_mask[:, :longest] if longest else None,
+                caches=self._narrowed(longest, start),
+            )
+            logits = self._logits(hidden, longest)
         else:
-            logits = self._read_compiled(self._compiled, ids, longest)
+            states = self._compiled.read(
+                ids,
+                positions=positions,
+                key_positions=self._key_positions,
+                visible=visible,
+                memory_mask=self._memory_mask if longest else None,
+                caches=self.caches,
+                column=start,
+            )
+            logits = states if self._source is None else self._logits(states, longest)
         self.positions += self._busy
+        # An empty slot sees itself only while it is read: else it would have more to see with every step.
+        self._visible[:, :, start:end] &= self._busy[:, None, None] > 0
         return logits
 
-    def _read(self, ids: Tensor, longest: int) -> Tensor:
-        hidden = self.model.step(
-            ids,
-            positions=self.positions[:, None].expand_as(ids),
-            key_positions=self._key_positions[:, : self._columns],
-            visible=self._visible[:, :, : self._columns],
-            memory_mask=self._memory_mask[:, :longest] if longest else None,
-            caches=self._narrowed(longest),
-        )
-        return self._logits(hidden, longest)
+    def _beside_each_other(self) -> tuple[Tensor, Tensor]:
+        """Positions (N, K) of the next token of each beam, and what it sees (N, K, room): of the new ones itself."""
+        beams = self.num_beams
+        itself = torch.eye(beams, dtype=torch.bool, device=self._device)
+        self._visible[:, :, self._columns - beams : self._columns] = itself
+        return self.positions[:, None].expand(-1, beams), self._visible
 
-    def _read_compiled(self, compiled: CompiledWriter, ids: Tensor, longest: int) -> Tensor:
-        states = compiled.read(
-            ids,
-            positions=self.positions[:, None].expand_as(ids),
-            key_positions=self._key_positions,
-            visible=self._visible,
-            memory_mask=self._memory_mask if longest else None,
-            caches=self.caches,
-            column=self._columns - self.num_beams,
-        )
-        return states if self._source is None else self._logits(states, longest)
+    def _in_a_row(self, width: int) -> tuple[Tensor, Tensor]:
+        """Positions (N, K) of K tokens in a row, and what each sees (N, K, room): itself and those before it."""
+        start = self._columns - width
+        self._visible[:, :, start] = True
+        visible = self._visible.repeat(1, width, 1)
+        visible[:, :, start : self._columns] = torch.ones(width, width, dtype=torch.bool, device=self._device).tril()
+        positions = self.positions[:, None] + torch.arange(width, device=self._device)
+        limit = self.model.decoder.max_positions if self.model.decoder is not None else None
+        # What is behind them is padding, of a slot that reads fewer tokens than others.
+        return positions if limit is None else positions.clamp(max=limit - 1), visible
+
+    def accept(self, kept: Tensor) -> None:
+        """Keep of the K tokens that were just read in a row the first one, and those behind it that are ``kept``.
+
+        Args:
+            kept: (N, K - 1) boolean.
+
+        The columns at the end that no slot keeps are free again.
+        """
+        width = kept.shape[1]
+        start = self._columns - width
+        self._visible[:, 0, start : self._columns] = kept
+        self.positions += kept.sum(1)
+        self._columns = start + int(kept.any(0).sum())
 
     def _logits(self, hidden: Tensor, longest: int) -> Tensor:
         source = None if self._source is None else self._source.map(lambda part: part[:, :longest])
@@ -207,10 +248,10 @@ class Slots:
             if cache.memory is not None:
                 cache.memory = (cache.memory[0][index], cache.memory[1][index])
 
-    def _narrowed(self, longest: int) -> list[LayerCache]:
-        """The caches, with the encoder's output up to its longest text only."""
+    def _narrowed(self, longest: int, length: int) -> list[LayerCache]:
+        """The caches of ``length`` columns, with the encoder's output up to its longest text only."""
         for cache in self.caches:
-            cache.length = self._columns - self.num_beams
+            cache.length = length
         if all(cache.memory is None or cache.memory[0].shape[2] == longest for cache in self.caches):
             return self.caches
         narrowed = []
@@ -222,11 +263,11 @@ class Slots:
             narrowed.append(view)
         return narrowed
 
-    def _make_room(self) -> None:
+    def _make_room(self, width: int) -> None:
         """Drop the columns that nobody sees, and leave room for what comes."""
         prompts = int(self._visible[:, 0, : self._prompt_columns].any(0).sum())
         seen = int(self._visible[:, :, self._prompt_columns : self._columns].any(1).sum(1).max())
-        self._compact(prompts, room_for(prompts + seen, self.num_beams))
+        self._compact(prompts, room_for(prompts + seen, width))
 
     def _compact(self, prompts: int, room: int) -> None:
         """Leave ``prompts`` columns for prompts, and behind them those that a slot's beams see, in their order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -61,6 +62,27 @@ def test_texts_that_come_and_go_are_written_the_same(
         assert [one.tokens for one in found[request.key]] == [one.tokens for one in expected]
         scores = [one.score for one in expected]
         assert [one.score for one in found[request.key]] == pytest.approx(scores, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_it_reads_drafts(pair: tuple[Transformer, CompiledWriter], size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, compiled = pair
+    widths, read = set(), CompiledWriter.read
+
+    def watched(self: CompiledWriter, ids: torch.Tensor, **state: Any) -> torch.Tensor:
+        widths.add(ids.shape[1])
+        return read(self, ids, **state)
+
+    monkeypatch.setattr(CompiledWriter, "read", watched)
+    requests = [asked(model, number, 2 + 3 * number, 1) for number in range(9)]
+    drafting = [
+        replace(one, settings=one.settings.model_copy(update={"prompt_lookup_num_tokens": size})) for one in requests
+    ]
+    found = dict(write_all(model, drafting, num_slots=4, compiled=compiled))
+    for key, (expected,) in write_all(model, requests):
+        assert found[key][0].tokens == expected.tokens
+        assert found[key][0].score == pytest.approx(expected.score, abs=TOLERANCE)
+    assert max(widths) == 1 + size
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])

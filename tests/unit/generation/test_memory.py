@@ -28,10 +28,21 @@ def bytes_of(slots: Slots) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-@pytest.mark.parametrize(("beams", "length"), [(1, 20), (4, 20), (4, 100)])
+@pytest.mark.parametrize(
+    ("beams", "length", "draft"), [(1, 20, 0), (4, 20, 0), (4, 28, 0), (4, 100, 0), (1, 15, 4), (1, 100, 40)]
+)
 @pytest.mark.parametrize("staggered", [False, True])
-def test_the_estimate_is_what_the_engine_takes(model: Transformer, beams: int, length: int, staggered: bool) -> None:
-    settings = parse_settings({"max_new_tokens": length, "num_beams": beams, "early_stopping": "never"})
+def test_the_estimate_is_what_the_engine_takes(
+    model: Transformer, beams: int, length: int, draft: int, staggered: bool
+) -> None:
+    settings = parse_settings(
+        {
+            "max_new_tokens": length,
+            "num_beams": beams,
+            "early_stopping": "never",
+            "prompt_lookup_num_tokens": draft,
+        }
+    )
     source = tuple(range(3, 12))
     read, prompt = ((), source) if model.encoder is None else (source, (START,))
     engine: SlotEngine[int] = SlotEngine(model, num_slots=3, num_beams=beams)

@@ -110,6 +110,17 @@ def test_room_does_not_pile_up_behind_a_text_that_goes_on() -> None:
     assert engine._slots.caches[0].keys.shape[2] <= 100 + 256
 
 
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_room_does_not_pile_up_in_a_slot_that_stays_empty(num_beams: int) -> None:
+    model = MODELS["rotary", False]
+    engine: SlotEngine[int] = SlotEngine(model, num_slots=2, num_beams=num_beams)
+    for number in range(40):
+        engine.admit([request(number, [3, 4], 8, encoder=False, num_beams=num_beams)])
+        while not engine.is_idle:
+            engine.step()
+    assert engine._slots.caches[0].keys.shape[2] <= 24 * num_beams
+
+
 def test_room_for_prompts_is_given_back() -> None:
     model = MODELS["rotary", False]
     engine: SlotEngine[int] = SlotEngine(model, num_slots=1, num_beams=1)

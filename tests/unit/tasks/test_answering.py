@@ -47,6 +47,22 @@ def test_what_is_remembered_is_not_translated_again(translator: Translator, read
     assert mixed.text == f"{written.text} Der rote Hund."
 
 
+def test_drafts_are_for_one_beam(translator: Translator) -> None:
+    """Asked for beside beams they are refused; what the card says of them holds where one beam is followed."""
+    texts, drafting = ["A dog sees a dog."], {"prompt_lookup_num_tokens": 4}
+    with pytest.raises(RequestError, match="3 are followed"):
+        translator.predict(texts, AnswerOptions(generation=drafting | {"num_beams": 3}))
+    usual = translator.card
+    answers = {beams: translator.predict(texts, AnswerOptions(generation={"num_beams": beams})) for beams in (1, 3)}
+    translator.card = usual.model_copy(update={"generation": usual.generation.model_copy(update=drafting)})
+    try:
+        for beams, answer in answers.items():
+            drafted = translator.predict(texts, AnswerOptions(generation={"num_beams": beams}))
+            assert drafted[0].text == answer[0].text
+    finally:
+        translator.card = usual
+
+
 def test_tags_around_several_sentences_survive(translator: Translator, read: list[str]) -> None:
     (answer,) = translator.predict(["<p>The <b>red dog. A cat</b> sees it.</p>"])
     assert read == ["The red dog.", "A cat sees it."]

@@ -55,7 +55,7 @@ def test_a_word_is_told_as_soon_as_it_stands() -> None:
     assert sum(map(bool, told)) >= 3
 
 
-@pytest.mark.parametrize("options", [{}, {"do_sample": True, "seed": 3}])
+@pytest.mark.parametrize("options", [{}, {"do_sample": True, "seed": 3}, {"prompt_lookup_num_tokens": 3}])
 def test_a_model_is_followed(options: dict[str, object]) -> None:
     bpe = tokenizer(TokenizerKind.BPE)
     model = build(TINY.encoder_decoder(bpe.vocabulary_size), seed=0).eval()

@@ -21,6 +21,11 @@ def search_settings(author: Author, **changes: Any) -> GenerationSettings:
         RequestError: one of them is impossible or unknown, or the model cannot write so long a text.
     """
     settings = changed(author.card.generation, changes)
+    if changes.get("prompt_lookup_num_tokens") and settings.num_beams > 1:
+        raise RequestError(
+            f"prompt_lookup_num_tokens is for one beam, and {settings.num_beams} are followed",
+            remedy="Set num_beams to 1, or leave it out.",
+        )
     limit = author.model.max_positions
     if limit is not None and settings.max_new_tokens > limit:
         raise RequestError(

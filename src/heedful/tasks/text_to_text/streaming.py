@@ -65,8 +65,9 @@ def stream_text(
     engine.admit([replace(request, on_token=written.append)])
     finished: list[tuple[int, list[Hypothesis]]] = []
     while not finished:
+        written.clear()
         finished = engine.step()
-        if piece := stream.push(written[-1]):
+        if piece := "".join(map(stream.push, written)):
             yield piece
     if piece := stream.finish():
         yield piece
