@@ -45,9 +45,11 @@ class Inputs:
 
     def error(self, linear: nn.Linear, rounded: Int8Linear) -> float:
         """How far a rounded map's outputs are from those of the map itself, relative, by the mean square."""
-        rows = torch.cat(self.rows)
-        exact = linear(rows).detach()
-        error, size = (float(each.square().sum()) for each in (rounded(rows) - exact, exact))
+        error = size = 0.0
+        for rows in self.rows:  # one after the other: a vocabulary's outputs of them all are large
+            exact = linear(rows).detach()
+            error += float((rounded(rows) - exact).square().sum())
+            size += float(exact.square().sum())
         return math.sqrt(error / size) if size else 0.0
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,7 +12,8 @@ from torch import nn
 from heedful.checkpoint.safetensors_file import SafetensorsFile
 from heedful.checkpoint.weights import write_safetensors
 from heedful.errors import CheckpointError
-from heedful.nn import Layer, SelfAttention
+from heedful.model import Transformer
+from heedful.nn import LanguageModelHead, Layer, SelfAttention
 from heedful.nn.int8 import Int8FeedForward, Int8Linear
 
 INT8_FILE = "int8.safetensors"
@@ -25,27 +27,45 @@ PARTS = {
 
 
 def linear_maps(network: nn.Module) -> dict[str, nn.Linear]:
-    """The linear maps in the layers of a network, by name: nearly all of its work."""
-    return {
-        f"{place}.{name}": module
-        for place, layer in network.named_modules()
-        if isinstance(layer, Layer)
-        for name, module in layer.named_modules()
-        if isinstance(module, nn.Linear)
-    }
+    """The linear maps in the layers of a network and into its vocabulary, by name: nearly all of its work.
+
+    That into the vocabulary shares its weight with the network, and stands there only where :func:`put` puts it.
+    """
+    maps = {}
+    for place, module in network.named_modules():
+        if isinstance(module, Layer):
+            parts = module.named_modules(prefix=place)
+            maps.update({name: part for name, part in parts if isinstance(part, nn.Linear)})
+        elif isinstance(module, Transformer) and module.output is not None and module.output.product is None:
+            maps[f"{place}.output.product".lstrip(".")] = module.output.linear(module.written_embedding.weight)
+    return maps
 
 
-def put(network: nn.Module, maps: Mapping[str, nn.Module]) -> None:
+def put(network: nn.Module, maps: Mapping[str, nn.Module | None]) -> None:
     """Put maps into a network in the place of those that bear their names."""
     for name, module in maps.items():
         owner, _, leaf = name.rpartition(".")
         setattr(network.get_submodule(owner), leaf, module)
 
 
+@contextmanager
+def in_place(network: nn.Module, maps: Mapping[str, nn.Module]) -> Iterator[None]:
+    """Maps stand in a network while the block runs, and may be changed for others; then it is as it was."""
+    before = {}
+    for name in maps:
+        owner, _, leaf = name.rpartition(".")
+        before[name] = getattr(network.get_submodule(owner), leaf)
+    put(network, maps)
+    try:
+        yield
+    finally:
+        put(network, before)
+
+
 def join(network: nn.Module) -> None:
     """Have calibrated maps that follow each other, or read the same, computed as one; what they give stays the same.
 
-    It is for good: names of single maps are gone.
+    It is for good: names of single maps are gone, and so are weights that a map took the place of.
     """
     for module in list(network.modules()):
         if isinstance(module, Layer) and module.feed_forward is not None:
@@ -56,6 +76,8 @@ def join(network: nn.Module) -> None:
             if len(maps) == 3 and maps[0].span is not None and len({each.span for each in maps}) == 1:
                 module.together = Int8Linear.side_by_side(maps)
                 del module.query, module.key, module.value
+        elif isinstance(module, LanguageModelHead) and module.product is not None:
+            module.weight = module.bias = None  # its own, which nothing reads any more
 
 
 def write_maps(folder: Path, maps: Mapping[str, Int8Linear]) -> None:

@@ -106,11 +106,27 @@ class LanguageModelHead(nn.Module):
         self.soft_cap = nn.Identity() if soft_cap is None else SoftCap(soft_cap)
         self.weight = None if tied else nn.Parameter(torch.zeros(vocabulary_size, width))
         self.bias = nn.Parameter(torch.zeros(vocabulary_size)) if bias else None
+        # A map (..., E) -> (..., V) may take the place of weight and bias, such as that of ``linear``, rounded.
+        self.product: nn.Module | None = None
+
+    def linear(self, token_table: Tensor) -> nn.Linear:
+        """The product with the vocabulary as a map by itself, which shares the weight, or the token table, and bias."""
+        weight = token_table if self.weight is None else self.weight
+        size, width = weight.shape
+        linear = nn.Linear(width, size, bias=self.bias is not None, device="meta")
+        linear.weight = weight
+        if self.bias is not None:
+            linear.bias = self.bias
+        return linear
 
     def forward(self, hidden: Tensor, token_table: Tensor) -> Tensor:
         """Hidden states (..., D) and the token table (V, E) -> (..., V)."""
         hidden = self.transform(hidden)
         if self.scale != 1.0:
             hidden = hidden * self.scale
-        logits: Tensor = self.soft_cap(F.linear(hidden, token_table if self.weight is None else self.weight, self.bias))
-        return logits
+        if self.product is None:
+            logits = F.linear(hidden, token_table if self.weight is None else self.weight, self.bias)
+        else:
+            logits = self.product(hidden)
+        capped: Tensor = self.soft_cap(logits)
+        return capped

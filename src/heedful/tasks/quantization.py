@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,18 @@ from torch import nn
 from heedful.checkpoint import replace_files
 from heedful.data import Columns, Example, ExampleStore, OnBadRow
 from heedful.errors import DataError, JobError, RequestError, UnsupportedError
-from heedful.inference import INT8_FILE, Inputs, join, linear_maps, observing, put, read_maps, rounded, write_maps
+from heedful.inference import (
+    INT8_FILE,
+    Inputs,
+    in_place,
+    join,
+    linear_maps,
+    observing,
+    put,
+    read_maps,
+    rounded,
+    write_maps,
+)
 from heedful.metrics import MetricValue
 from heedful.nn.int8 import multiplies_bfloat16
 from heedful.tasks.base import Tally, Task
@@ -88,12 +99,12 @@ def quantize(
     with ExampleStore(_spread(task, data, columns, on_bad_row, limit)) as store:
         if not len(store):
             raise DataError(f"{data} holds no example")
-        inputs = _observed(task, store)
-        spans = {name: seen.span() for name, seen in inputs.items()}
-        maps = rounded({name: linears[name] for name in spans}, spans)
-        worst = sorted(maps, key=lambda name: -inputs[name].error(linears[name], maps[name]))
-        before = _judged(task, store, tally)
-        try:
+        with in_place(task.network, linears):
+            inputs = _observed(task, store, linears)
+            spans = {name: seen.span() for name, seen in inputs.items()}
+            maps = rounded({name: linears[name] for name in spans}, spans)
+            worst = sorted(maps, key=lambda name: -inputs[name].error(linears[name], maps[name]))
+            before = _judged(task, store, tally)
             for number in _more_and_more(len(worst)):
                 kept = worst[:number]
                 put(task.network, {**maps, **{name: linears[name] for name in kept}})
@@ -102,8 +113,6 @@ def quantize(
                     break
             else:
                 raise JobError(f"rounding a single linear map costs more than {tolerance} points of {task.main_metric}")
-        finally:
-            put(task.network, linears)
         chosen = {name: each for name, each in maps.items() if name not in kept}
         with replace_files(folder) as staging:
             write_maps(staging, chosen)
@@ -163,11 +172,11 @@ def _spread(
         yield from store.spread(limit)
 
 
-def _observed(task: Task[Any], store: ExampleStore) -> dict[str, Inputs]:
+def _observed(task: Task[Any], store: ExampleStore, linears: Mapping[str, nn.Linear]) -> dict[str, Inputs]:
     """What each linear map is given by some of the examples; maps that are given nothing are left out."""
     task.network.eval()
     examples = store.spread(CALIBRATED)
-    with torch.no_grad(), observing(linear_maps(task.network)) as inputs:
+    with torch.no_grad(), observing(linears) as inputs:
         for start in range(0, len(examples), TOGETHER):
             task.loss(task.collate(examples[start : start + TOGETHER]))
     return {name: seen for name, seen in inputs.items() if seen.rows}

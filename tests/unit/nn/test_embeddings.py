@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from heedful.nn import Embeddings, LanguageModelHead, LearnedPositions, OutputTransform
+from heedful.nn import Embeddings, LanguageModelHead, LearnedPositions, OutputTransform, SoftCap
 
 
 @pytest.fixture
@@ -71,3 +71,20 @@ def test_output_may_be_transformed_before(tokens: Tensor, bias: bool) -> None:
     head = LanguageModelHead(5, 7, tied=True, transform=transform)
     expected = transform.norm(torch.tanh(transform.dense(tokens))) @ table.T
     assert (head(tokens, table) - expected).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["own weight", "tied"])
+def test_a_map_may_take_the_place_of_weight_and_bias(tokens: Tensor, tied: bool) -> None:
+    table = nn.Parameter(torch.randn(7, 5))
+    transform = OutputTransform(4, 5, activation=nn.Tanh(), norm=nn.LayerNorm(5))
+    head = LanguageModelHead(5, 7, tied=tied, bias=True, transform=transform, scale=0.5, soft_cap=2.0)
+    for parameter in (head.weight, head.bias):
+        if parameter is not None:
+            nn.init.normal_(parameter)
+    before, linear = head(tokens, table), head.linear(table)
+    assert linear.weight is (table if tied else head.weight)
+    assert linear.bias is head.bias
+    head.product = linear
+    assert torch.equal(head(tokens, table), before)
+    head.product = nn.Linear(5, 3)
+    assert torch.equal(head(tokens, table), SoftCap(2.0)(head.product(transform(tokens) * 0.5)))

@@ -17,8 +17,10 @@ import heedful
 from heedful.checkpoint import distinct_tensors
 from heedful.errors import CheckpointError, DataError, JobError, RequestError, UnsupportedError
 from heedful.inference import INT8_FILE, linear_maps
+from heedful.model import OutputSpec
+from heedful.nn import LanguageModelHead
 from heedful.nn.int8 import Int8FeedForward, Int8Linear, is_rounded
-from heedful.tasks import TextClassifier, quantization
+from heedful.tasks import TextClassifier, Translator, quantization
 from heedful.training import Run
 
 Row = dict[str, Any]
@@ -181,6 +183,68 @@ def test_bad_requests(classifier: TextClassifier, run_copy: Path, jsonl: Callabl
     shutil.rmtree(run_copy)
     with pytest.raises(RequestError, match="is no folder"):
         heedful.quantize(classifier, data)
+
+
+PRODUCT = "model.output.product"
+
+
+@pytest.fixture(params=[True, False], ids=["tied", "own weight"])
+def writer(ignorant: Callable[..., Any], request: pytest.FixtureRequest, tmp_path: Path) -> Translator:
+    """A translator in a folder, whose vocabulary's weight is that of the tokens, or its own and with a bias."""
+    made = ignorant("translation")
+    made.network.float()
+    if not request.param:
+        model = made.model
+        model.spec = model.spec.model_copy(update={"output": OutputSpec(tied=False, bias=True)})
+        model.output = LanguageModelHead(model.d_model, model.spec.written_size, bias=True)
+        for parameter in model.output.parameters():
+            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
+    made.save(tmp_path / "writer")
+    loaded: Translator = heedful.load(tmp_path / "writer")
+    return loaded
+
+
+@pytest.fixture
+def pairs(sentences: list[str], jsonl: Callable[..., Path]) -> Path:
+    return jsonl([{"text": text, "target": text} for text in sentences], "pairs.jsonl")
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_the_product_with_the_vocabulary_is_rounded_too(
+    writer: Translator, pairs: Path, sentences: list[str], calibrated: bool
+) -> None:
+    exact = writer.model
+    if calibrated:
+        done = heedful.quantize(writer, pairs, tolerance=100)
+        assert (done.rounded, done.kept) == (len(linear_maps(writer.network)), ())
+        assert exact.output is not None and exact.output.product is None
+        assert f"{PRODUCT}.weight" in load_file(Path(writer.source) / INT8_FILE)
+    rounded = heedful.load(writer.source, precision="int8")
+    model = rounded.model
+    assert isinstance(model.output.product, Int8Linear)
+    assert (model.output.product.span is not None) is calibrated
+    assert model.output.weight is None and model.output.bias is None
+    assert torch.equal(model.token_embedding.weight, exact.token_embedding.weight)
+    with torch.inference_mode():
+        hidden = exact.decode(torch.arange(12)[None], exact.encode(torch.arange(9)[None]))
+        expected, found = exact.logits(hidden), model.logits(hidden)
+    assert 0 < (found - expected).norm() / expected.norm() < 0.02
+    assert all(min(answer.probabilities) > 0 for answer in rounded.predict(sentences[:2]))
+
+
+def test_a_vocabulary_that_costs_too_much_stays_as_it_is(
+    writer: Translator, pairs: Path, costly: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costly.append(PRODUCT)
+    size = writer.model.spec.written_size
+    monkeypatch.setattr("heedful.inference.Inputs.error", lambda _, linear, __: linear.out_features == size)
+    done = heedful.quantize(writer, pairs, tolerance=0.05)
+    assert done.kept == (PRODUCT,)
+    rounded = heedful.load(writer.source, precision="int8")
+    assert rounded.model.output.product is None
+    assert list(linear_maps(rounded.network)) == [PRODUCT]
+    writer.save(Path(writer.source).parent / "again")  # no trace of what was tried
+    assert heedful.load(Path(writer.source).parent / "again").model.spec == writer.model.spec
 
 
 def test_bfloat16_moves_scores_by_its_own_size_and_leaves_the_head(
