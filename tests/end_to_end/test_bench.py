@@ -45,6 +45,7 @@ def test_people_read_a_table_and_options_to_type(call: Call, translator: Path, r
     assert not (run_copy / INT8_FILE).exists()
     shown = call("bench", translator, "--limit", 8, *QUICK).stdout
     assert "texts/s" in shown
+    assert re.search(r"^ *eager +as stored( +\S+){4} +\d+% ", shown, re.MULTILINE)  # of limit, of what is read and written
     assert re.search(r"^best for many texts: --engine (eager|openvino)", shown, re.MULTILINE)
 
 

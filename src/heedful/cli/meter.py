@@ -16,9 +16,9 @@ class Meter(Tally):
         self._bar = bar
         self._started = time.perf_counter()
 
-    def add(self, *, texts: int, tokens: int, cells: int) -> None:
+    def add(self, **counts: int) -> None:
         """Count one batch and show it."""
-        super().add(texts=texts, tokens=tokens, cells=cells)
+        super().add(**counts)
         self._bar.update(
             self.texts,
             self.total,

@@ -80,16 +80,19 @@ class Tally:
     """Real tokens."""
     cells: int = 0
     """Real tokens and padding."""
+    written: int = 0
+    """Tokens that beams wrote, on the way to the best of them."""
 
-    def add(self, *, texts: int, tokens: int, cells: int) -> None:
+    def add(self, *, texts: int = 0, tokens: int = 0, cells: int = 0, written: int = 0) -> None:
         """Count one batch."""
         self.texts += texts
         self.tokens += tokens
         self.cells += cells
+        self.written += written
 
     def restart(self) -> None:
         """Count anew, for another pass over the texts."""
-        self.texts = self.tokens = self.cells = 0
+        self.texts = self.tokens = self.cells = self.written = 0
 
     @property
     def padding_share(self) -> float:

@@ -16,7 +16,8 @@ from torch import nn
 
 from heedful.errors import HeedfulError, JobError
 from heedful.inference import INT8_FILE, OpenVino, Workers, is_installed
-from heedful.nn import Layer
+from heedful.model import Transformer
+from heedful.nn import CrossAttention, Stack
 from heedful.nn.int8 import Int8Linear, has_kernel, is_rounded, multiplies_bfloat16
 from heedful.tasks.classification import TextClassifier
 from heedful.tasks.engines import EAGER
@@ -45,7 +46,7 @@ class Measured:
     way: Way
     speed: Speed
     of_limit: float | None
-    """Share of what the machine's products of matrices reach; None where the work is not known."""
+    """Share of what the machine's products of matrices reach; None where either is not known."""
     peak_memory: int | None
     """Bytes, of a process that does nothing else; None where the system does not tell."""
     start_seconds: float
@@ -105,17 +106,32 @@ def _measured(
     start_seconds = time.perf_counter() - started
     speed, peak_memory = measure_speed(task, texts, seconds=seconds), _peak_memory()
     of_limit, has_limit = None, has_kernel() if way.precision == "int8" else way.precision is None
-    if isinstance(task, TextClassifier) and has_limit:
-        work = 2 * products_a_token(task.network) * speed.tokens_per_second
+    if isinstance(task.model, Transformer) and has_limit:
+        reading, writing = products_a_token(task)
+        work = 2 * (reading * speed.tokens_per_second + writing * speed.written_per_second)
         of_limit = work / _limit(integers=is_rounded(task.network), seconds=min(seconds / 4, 1.0))
     return Measured(way, speed, of_limit, peak_memory, start_seconds)
 
 
-def products_a_token(network: nn.Module) -> int:
-    """Multiplications of the linear maps in a network's layers for each token that is read."""
-    layers = (module for module in network.modules() if isinstance(module, Layer))
-    maps = (part for layer in layers for part in layer.modules() if isinstance(part, nn.Linear | Int8Linear))
-    return sum(each.in_features * each.out_features for each in maps)
+def products_a_token(task: Any) -> tuple[int, int]:
+    """Multiplications of linear maps for each token that is read, and for each that a beam writes."""
+    model: Transformer = task.model
+    if model.decoder is None or isinstance(task, TextClassifier):
+        return sum(_products_of(each) for each in (model.encoder, model.decoder) if each is not None), 0
+    # The encoder's output is projected once for all tokens that are written.
+    across = sum(
+        each.key.weight.numel() + each.value.weight.numel()
+        for each in model.decoder.modules()
+        if isinstance(each, CrossAttention)
+    )
+    layers, table = _products_of(model.decoder) - across, model.written_embedding.weight.numel()
+    return layers if model.encoder is None else _products_of(model.encoder) + across, layers + table
+
+
+def _products_of(stack: Stack) -> int:
+    """Of all layers that are run, for a token."""
+    parts = (part for number in stack.order for part in stack.layers[number].modules())
+    return sum(each.in_features * each.out_features for each in parts if isinstance(each, nn.Linear | Int8Linear))
 
 
 def _limit(*, integers: bool, seconds: float) -> float:

@@ -34,6 +34,8 @@ class Speed:
     """Seconds for one text by itself."""
     latency_p95: float
     """Seconds that 95 % of such texts stay below."""
+    written_per_second: float = 0.0
+    """Tokens that the beams of all texts together write."""
 
 
 def some_texts() -> list[str]:
@@ -50,7 +52,14 @@ def measure_speed(task: Task[Any], texts: Sequence[str], *, seconds: float) -> S
     alone = _timed([partial(_answer, task, [example]) for example in examples], seconds / 2)
     whole = float(np.median(together))
     middle, most = np.percentile(alone, (50, 95))
-    return Speed(len(texts) / whole, tally.tokens / whole, tally.padding_share, float(middle), float(most))
+    return Speed(
+        texts_per_second=len(texts) / whole,
+        tokens_per_second=tally.tokens / whole,
+        padding_share=tally.padding_share,
+        latency=float(middle),
+        latency_p95=float(most),
+        written_per_second=tally.written / whole,
+    )
 
 
 def _answer(task: Any, examples: Sequence[Example], tally: Tally | None = None) -> None:

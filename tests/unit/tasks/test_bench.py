@@ -43,7 +43,21 @@ def test_bfloat16_is_measured_where_the_processor_has_it(
 
 
 def test_the_work_of_a_token_is_counted_from_the_matrices(run: Run) -> None:
-    network = heedful.load(run.folder).network
-    (layer,) = network.model.encoder.layers
+    classifier = heedful.load(run.folder)
+    (layer,) = classifier.model.encoder.layers
     by_hand = sum(weight.numel() for weight in layer.parameters() if weight.dim() == 2)
-    assert products_a_token(network) == by_hand == 4 * 16 * 16 + 2 * 16 * 32
+    assert products_a_token(classifier) == (by_hand, 0)
+    assert by_hand == 4 * 16 * 16 + 2 * 16 * 32
+
+
+def test_what_is_written_is_work_of_the_decoder_and_the_vocabulary(ignorant: Callable[..., Any]) -> None:
+    translator = ignorant("translation")
+    model, matrices = translator.model, {}
+    for stack in (model.encoder, model.decoder):
+        matrices[stack] = sum(weight.numel() for weight in stack.layers.parameters() if weight.dim() == 2)
+    across = (
+        len(model.decoder.layers) * 2 * model.d_model**2
+    )  # keys and values of the source, once for all that is written
+    vocabulary = model.spec.written_size * model.d_model
+    reading, writing = products_a_token(translator)
+    assert (reading, writing) == (matrices[model.encoder] + across, matrices[model.decoder] - across + vocabulary)

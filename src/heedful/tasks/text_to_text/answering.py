@@ -80,7 +80,7 @@ class Answering:
             lambda unknown: self._without_markup(unknown, lambda plain: answer_documents(plain, writer, self._way))
         )(examples)
         if tally is not None:
-            tally.add(texts=len(examples), tokens=0, cells=0)
+            tally.add(texts=len(examples))
         return answers
 
     def _unless_known(self, answer: Answers) -> Answers:
@@ -135,6 +135,6 @@ class _Passages(Tally):
         super().__init__()
         self._texts = texts
 
-    def add(self, *, texts: int, tokens: int, cells: int) -> None:  # noqa: ARG002 - parts of texts are no texts
+    def add(self, *, texts: int = 0, **tokens: int) -> None:  # noqa: ARG002 - parts of texts are no texts
         """Count tokens."""
-        self._texts.add(texts=0, tokens=tokens, cells=cells)
+        self._texts.add(**tokens)

@@ -103,7 +103,8 @@ def draft(
     for number, hypotheses in write_all(author.model, longest_first, compiled=author.engine, workers=author.workers):
         written[number] = hypotheses
         if tally is not None:
-            tally.add(texts=1, tokens=lengths[number], cells=lengths[number])
+            tokens, by_beams = lengths[number], len(hypotheses[0].tokens) * settings.num_beams
+            tally.add(texts=1, tokens=tokens, cells=tokens, written=by_beams)
     begin = architecture.text_start  # once: a template is rendered for it
     return [
         Draft(passage.example, source, cut, begin, request, written[number])
