@@ -30,7 +30,8 @@ def test_each_way_is_measured_and_the_best_are_named(
     told = json.loads(answer.stdout)
     assert (told["texts"], told["threads"], told["left_out"]) == (40, 1, [])
     ways = {(one["way"]["engine"], one["way"]["precision"]) for one in told["measured"]}
-    integers_and_fractions = {(engine, precision) for engine in ("eager", "openvino") for precision in (None, "int8")}
+    precisions = (None, "int8", "int8-weights")
+    integers_and_fractions = {(engine, precision) for engine in ("eager", "openvino") for precision in precisions}
     assert ways - {("eager", "bfloat16")} == integers_and_fractions
     for one in told["measured"]:
         assert one["speed"]["texts_per_second"] > 0

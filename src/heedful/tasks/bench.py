@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from heedful.errors import HeedfulError, JobError
-from heedful.inference import INT8_FILE, OpenVino, Workers, is_installed
+from heedful.inference import INT8_FILE, OpenVino, Workers, is_installed, linear_maps
 from heedful.nn import Layer
-from heedful.nn.int8 import Int8Linear, has_kernel, is_rounded, multiplies_bfloat16
+from heedful.nn.int8 import Int8Linear, Int8Weights, has_kernel, multiplies_bfloat16
 from heedful.tasks.classification import TextClassifier
 from heedful.tasks.engines import EAGER
 from heedful.tasks.registry import load
@@ -64,6 +64,7 @@ def ways_of(task: Any, folder: Path, threads: int) -> Iterator[Way]:
     """What may be chosen for a task that was loaded from a folder."""
     precisions: list[str | None] = [None]
     precisions += ["int8"] if (folder / INT8_FILE).is_file() else []
+    precisions += ["int8-weights"] if linear_maps(task.network) else []
     precisions += ["bfloat16"] if multiplies_bfloat16() else []
     for precision in precisions:
         engines = (EAGER, OpenVino.name) if is_installed() and precision != "bfloat16" else (EAGER,)
@@ -104,17 +105,18 @@ def _measured(
     task.workers = Workers(count=way.workers)
     start_seconds = time.perf_counter() - started
     speed, peak_memory = measure_speed(task, texts, seconds=seconds), _peak_memory()
-    of_limit, has_limit = None, has_kernel() if way.precision == "int8" else way.precision is None
+    integers = way.precision == "int8"
+    of_limit, has_limit = None, has_kernel() if integers else way.precision != "bfloat16"
     if isinstance(task, TextClassifier) and has_limit:
         work = 2 * products_a_token(task.network) * speed.tokens_per_second
-        of_limit = work / _limit(integers=is_rounded(task.network), seconds=min(seconds / 4, 1.0))
+        of_limit = work / _limit(integers=integers, seconds=min(seconds / 4, 1.0))
     return Measured(way, speed, of_limit, peak_memory, start_seconds)
 
 
 def products_a_token(network: nn.Module) -> int:
     """Multiplications of the linear maps in a network's layers for each token that is read."""
     layers = (module for module in network.modules() if isinstance(module, Layer))
-    maps = (part for layer in layers for part in layer.modules() if isinstance(part, nn.Linear | Int8Linear))
+    maps = (part for layer in layers for part in layer.modules() if isinstance(part, nn.Linear | Int8Weights))
     return sum(each.in_features * each.out_features for each in maps)
 
 
