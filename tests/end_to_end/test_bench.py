@@ -30,7 +30,8 @@ def test_each_way_is_measured_and_the_best_are_named(
     told = json.loads(answer.stdout)
     assert (told["texts"], told["threads"], told["left_out"]) == (40, 1, [])
     ways = {(one["way"]["engine"], one["way"]["precision"]) for one in told["measured"]}
-    integers_and_fractions = {(engine, precision) for engine in ("eager", "openvino") for precision in (None, "int8")}
+    precisions = (None, "int8", "int8-weights")
+    integers_and_fractions = {(engine, precision) for engine in ("eager", "openvino") for precision in precisions}
     assert ways - {("eager", "bfloat16")} == integers_and_fractions
     for one in told["measured"]:
         assert one["speed"]["texts_per_second"] > 0
@@ -45,7 +46,7 @@ def test_people_read_a_table_and_options_to_type(call: Call, translator: Path, r
     assert not (run_copy / INT8_FILE).exists()
     shown = call("bench", translator, "--limit", 8, *QUICK).stdout
     assert "texts/s" in shown
-    assert re.search(r"^ *eager +as stored( +\S+){4} +\d+% ", shown, re.MULTILINE)  # of limit, of what is read and written
+    assert re.search(r"^ *eager +as stored( +\S+){4} +\d+% ", shown, re.MULTILINE)  # of limit
     assert re.search(r"^best for many texts: --engine (eager|openvino)", shown, re.MULTILINE)
 
 

@@ -30,9 +30,10 @@ def test_a_translator_on_integers_writes_the_same(call: Call, copied: Path, pair
     assert answer.exit_code == 0, answer.stderr
     assert answer.stdout.startswith(f"{copied / INT8_FILE}: ")
     text = "dog red blue\ncat green bird\n"
-    for engine in ("eager", "openvino"):
-        written = call("translate", copied, "--precision", "int8", "--engine", engine, text=text)
-        assert written.stdout == "hund rot blau\nkatze grün vogel\n"
+    for precision in ("int8", "int8-weights"):
+        for engine in ("eager", "openvino"):
+            written = call("translate", copied, "--precision", precision, "--engine", engine, text=text)
+            assert written.stdout == "hund rot blau\nkatze grün vogel\n"
     compared = call("evaluate", copied, pairs, "--precision", "int8", "--against", copied, "--json", "--resamples", 50)
     assert json.loads(compared.stdout)["metrics"]["chrf"]["value"] > 99
 

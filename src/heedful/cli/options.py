@@ -74,9 +74,10 @@ AllowCode = Annotated[
     typer.Option(metavar="PATH", help="Python file of a module of your own that MODEL needs; it is executed."),
 ]
 Precision = Annotated[
-    Literal["int8", "bfloat16"] | None,
+    Literal["int8", "int8-weights", "bfloat16"] | None,
     typer.Option(
-        help="Numbers to compute on: int8, integers, see heedful quantize; bfloat16, 16 bits. As stored if not given."
+        help="Numbers to compute on: int8, integers, see heedful quantize; int8-weights, integers for weights alone; "
+        "bfloat16, 16 bits. As stored if not given."
     ),
 ]
 Engine = Annotated[

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from heedful.errors import UnsupportedError
 from heedful.inference.comparison import apart, first_line
 from heedful.inference.workers import Plan
+from heedful.nn.int8 import Int8Linear
 
 TOLERANCE = {False: 1e-4, True: 0.1}
 """How far outputs may be from the network's own, relative, by the norm: in float32, and on 8-bit integers, where
@@ -57,7 +58,7 @@ class OpenVino:
             UnsupportedError: OpenVINO is not installed, cannot compute the network, or computes something else.
         """
         self._library = _library()
-        self._rounded = any(tensor.dtype == torch.int8 for tensor in network.state_dict().values())
+        self._rounded = any(isinstance(module, Int8Linear) for module in network.modules())
         self._compiled: dict[Plan, Any] = {}
         self._lock = threading.Lock()
         self._own = threading.local()
@@ -87,6 +88,7 @@ class OpenVino:
                         "INFERENCE_NUM_THREADS": plan.workers * plan.threads,
                         "NUM_STREAMS": plan.workers,
                         "INFERENCE_PRECISION_HINT": "f32",
+                        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,  # no rounding of inputs that the network does not do
                     },
                 )
             compiled = self._compiled[plan]

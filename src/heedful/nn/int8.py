@@ -1,8 +1,8 @@
-"""Linear maps on 8-bit integers, for processors that multiply these faster than fractions.
+"""Linear maps on 8-bit integers: a quarter of the memory, and products that many processors make faster.
 
-A weight W (O, I) is a whole number in [-127, 127] times a scale for each output; an input x is a whole number in
-[0, 255], less a zero point, times a scale. The product of the whole numbers is exact, so that what is lost is lost by
-rounding W and x, once each. I inputs, O outputs.
+A weight W (O, I) is a whole number in [-127, 127] times a scale for each output. Where inputs are rounded too, an x is
+a whole number in [0, 255], less a zero point, times a scale; the product of the whole numbers is exact, so that what is
+lost is lost by rounding W and x, once each. I inputs, O outputs.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ MIDDLE = 128
 """The zero point of an input that is rounded row by row."""
 FUSED: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.GELU: "gelu", nn.SiLU: "swish", nn.Tanh: "tanh"}
 """What the kernel knows of activations, and what it calls them."""
+BLOCK = 2**18
+"""Weights that are fractions at a time: few enough for the cache of a processor, many enough for a call."""
 
 
 @cache
@@ -54,7 +56,61 @@ def whole_numbers(low: float, high: float) -> tuple[float, int]:
     return scale, round(-low / scale)
 
 
-class Int8Linear(nn.Module):
+class Int8Weights(nn.Module):
+    """y = W x + b, where the weight alone is whole numbers: a quarter of its memory, and nearly its very answers."""
+
+    weight: Tensor
+    weight_scale: Tensor
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.register_buffer("weight", torch.zeros(out_features, in_features, dtype=torch.int8))
+        self.register_buffer("weight_scale", torch.ones(out_features))
+        self.bias = nn.Parameter(torch.zeros(out_features), requires_grad=False) if bias else None
+
+    @classmethod
+    def of(cls, linear: nn.Linear) -> Int8Weights:
+        """A linear map, rounded."""
+        made = cls(linear.in_features, linear.out_features, bias=linear.bias is not None)
+        made._round(linear)
+        return made
+
+    @torch.no_grad()
+    def _round(self, linear: nn.Linear) -> None:
+        """Take the weight and the bias of a linear map."""
+        weight, self.weight_scale = linear.weight.float(), self.scale_of(linear)
+        whole = (weight / self.weight_scale[:, None]).round_()
+        self.weight = whole.clamp_(-LARGEST_WEIGHT, LARGEST_WEIGHT).to(torch.int8)
+        if linear.bias is not None:
+            self.bias = nn.Parameter(linear.bias.detach().float().clone(), requires_grad=False)
+
+    @staticmethod
+    @torch.no_grad()
+    def scale_of(linear: nn.Linear) -> Tensor:
+        """(O,), of the weight of a map, by its largest value for each output."""
+        return (linear.weight.float().abs().amax(1) / LARGEST_WEIGHT).clamp(min=torch.finfo(torch.float32).tiny)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., I) -> (..., O)."""
+        if is_traced():
+            return self._by_fractions(x)
+        # In blocks: the weight as a whole is never there as fractions.
+        blocks = torch.split(self.weight, max(1, BLOCK // self.in_features))
+        product = torch.cat([F.linear(x, block.float()) for block in blocks], dim=-1)
+        return product.mul_(self.weight_scale) if self.bias is None else self.bias.addcmul(product, self.weight_scale)
+
+    def _by_fractions(self, x: Tensor) -> Tensor:
+        """The same in a form that compilers of networks know: their constants are the whole numbers."""
+        return F.linear(x, self.weight.float() * self.weight_scale[:, None], self.bias)
+
+    def extra_repr(self) -> str:
+        """For people."""
+        return f"in_features={self.in_features}, out_features={self.out_features}"
+
+
+class Int8Linear(Int8Weights):
     """y = W x + b on whole numbers.
 
     With ``calibrated``, inputs are rounded by a scale and a zero point that were chosen beforehand: the fastest.
@@ -62,25 +118,17 @@ class Int8Linear(nn.Module):
     beside it.
     """
 
-    weight: Tensor
-    weight_scale: Tensor
     input_scale: Tensor | None
     input_zero_point: Tensor | None
 
     def __init__(self, in_features: int, out_features: int, *, bias: bool = True, calibrated: bool = True) -> None:
-        super().__init__()
-        self.in_features = in_features
-        self.out_features = out_features
-        self.register_buffer("weight", torch.zeros(out_features, in_features, dtype=torch.int8))
-        self.register_buffer("weight_scale", torch.ones(out_features))
-        self.bias = nn.Parameter(torch.zeros(out_features), requires_grad=False) if bias else None
+        super().__init__(in_features, out_features, bias=bias)
         self.register_buffer("input_scale", torch.ones(()) if calibrated else None)
         self.register_buffer("input_zero_point", torch.zeros((), dtype=torch.int32) if calibrated else None)
         self._packed: tuple[Tensor, Tensor] | None = None
         self._span: tuple[float, int] | None = None
 
     @classmethod
-    @torch.no_grad()
     def of(cls, linear: nn.Linear, span: tuple[float, float] | None = None) -> Int8Linear:
         """A linear map, rounded.
 
@@ -90,22 +138,12 @@ class Int8Linear(nn.Module):
         rounded = cls(
             linear.in_features, linear.out_features, bias=linear.bias is not None, calibrated=span is not None
         )
-        weight, scale = linear.weight.float(), cls.scale_of(linear)
-        rounded.weight = (weight / scale[:, None]).round().clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT).to(torch.int8)
-        rounded.weight_scale = scale
-        if linear.bias is not None:
-            rounded.bias = nn.Parameter(linear.bias.detach().float().clone(), requires_grad=False)
+        rounded._round(linear)
         if span is not None:
             width, zero_point = whole_numbers(*span)
             rounded.input_scale = torch.tensor(width)
             rounded.input_zero_point = torch.tensor(zero_point, dtype=torch.int32)
         return rounded
-
-    @staticmethod
-    @torch.no_grad()
-    def scale_of(linear: nn.Linear) -> Tensor:
-        """(O,), of the weight of a map, by its largest value for each output."""
-        return (linear.weight.float().abs().amax(1) / LARGEST_WEIGHT).clamp(min=torch.finfo(torch.float32).tiny)
 
     @classmethod
     def side_by_side(cls, maps: Sequence[Int8Linear]) -> Int8Linear:
@@ -148,8 +186,7 @@ class Int8Linear(nn.Module):
 
     def _imitated(self, x: Tensor, scale: float, zero_point: int) -> Tensor:
         """What the whole numbers give, by fractions that stand for them: compilers of networks know this form."""
-        x = torch.fake_quantize_per_tensor_affine(x, scale, zero_point, 0, LEVELS)
-        return F.linear(x, self.weight.float() * self.weight_scale[:, None], self.bias)
+        return self._by_fractions(torch.fake_quantize_per_tensor_affine(x, scale, zero_point, 0, LEVELS))
 
     def rounded(self, x: Tensor) -> Tensor:
         """(..., I) -> whole numbers (..., I) uint8, by what was chosen beforehand."""
@@ -204,8 +241,7 @@ class Int8Linear(nn.Module):
 
     def extra_repr(self) -> str:
         """For people."""
-        way = "row by row" if self.input_scale is None else "calibrated"
-        return f"in_features={self.in_features}, out_features={self.out_features}, {way}"
+        return f"{super().extra_repr()}, {'row by row' if self.input_scale is None else 'calibrated'}"
 
 
 class Int8FeedForward(nn.Module):
@@ -237,4 +273,4 @@ class Int8FeedForward(nn.Module):
 
 def is_rounded(network: nn.Module) -> bool:
     """Whether a network has such maps: it can answer, and neither be learnt from nor kept."""
-    return any(isinstance(module, Int8Linear) for module in network.modules())
+    return any(isinstance(module, Int8Weights) for module in network.modules())

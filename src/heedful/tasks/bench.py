@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from heedful.errors import HeedfulError, JobError
-from heedful.inference import INT8_FILE, OpenVino, Workers, is_installed
+from heedful.inference import INT8_FILE, OpenVino, Workers, is_installed, linear_maps
 from heedful.model import Transformer
 from heedful.nn import CrossAttention, Stack
-from heedful.nn.int8 import Int8Linear, has_kernel, is_rounded, multiplies_bfloat16
+from heedful.nn.int8 import Int8Linear, Int8Weights, has_kernel, multiplies_bfloat16
 from heedful.tasks.classification import TextClassifier
 from heedful.tasks.engines import EAGER
 from heedful.tasks.registry import load
@@ -65,6 +65,7 @@ def ways_of(task: Any, folder: Path, threads: int) -> Iterator[Way]:
     """What may be chosen for a task that was loaded from a folder."""
     precisions: list[str | None] = [None]
     precisions += ["int8"] if (folder / INT8_FILE).is_file() else []
+    precisions += ["int8-weights"] if linear_maps(task.network) else []
     precisions += ["bfloat16"] if multiplies_bfloat16() else []
     for precision in precisions:
         engines = (EAGER, OpenVino.name) if is_installed() and precision != "bfloat16" else (EAGER,)
@@ -105,11 +106,12 @@ def _measured(
     task.workers = Workers(count=way.workers)
     start_seconds = time.perf_counter() - started
     speed, peak_memory = measure_speed(task, texts, seconds=seconds), _peak_memory()
-    of_limit, has_limit = None, has_kernel() if way.precision == "int8" else way.precision is None
+    integers = way.precision == "int8"
+    of_limit, has_limit = None, has_kernel() if integers else way.precision != "bfloat16"
     if isinstance(task.model, Transformer) and has_limit:
         reading, writing = products_a_token(task)
         work = 2 * (reading * speed.tokens_per_second + writing * speed.written_per_second)
-        of_limit = work / _limit(integers=is_rounded(task.network), seconds=min(seconds / 4, 1.0))
+        of_limit = work / _limit(integers=integers, seconds=min(seconds / 4, 1.0))
     return Measured(way, speed, of_limit, peak_memory, start_seconds)
 
 
@@ -131,7 +133,7 @@ def products_a_token(task: Any) -> tuple[int, int]:
 def _products_of(stack: Stack) -> int:
     """Of all layers that are run, for a token."""
     parts = (part for number in stack.order for part in stack.layers[number].modules())
-    return sum(each.in_features * each.out_features for each in parts if isinstance(each, nn.Linear | Int8Linear))
+    return sum(each.in_features * each.out_features for each in parts if isinstance(each, nn.Linear | Int8Weights))
 
 
 def _limit(*, integers: bool, seconds: float) -> float:

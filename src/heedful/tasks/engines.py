@@ -43,7 +43,7 @@ def set_engine(task: Task[Any], name: str) -> None:
     if task.device.type != "cpu" or next(task.network.parameters()).dtype != torch.float32:
         raise UnsupportedError(
             f"the engine {name} computes in float32 on a processor",
-            remedy="Leave dtype and device out, and precision unless it is int8.",
+            remedy="Leave dtype and device out, and precision unless it is int8 or int8-weights.",
         )
     fingerprint = f"{identity(task)} {json.dumps(task.config, sort_keys=True)}"
     trial = hashlib.sha256(f"{fingerprint} {torch.get_num_threads()}".encode()).hexdigest()

@@ -27,7 +27,7 @@ from heedful.inference import (
     write_maps,
 )
 from heedful.metrics import MetricValue
-from heedful.nn.int8 import multiplies_bfloat16
+from heedful.nn.int8 import Int8Weights, multiplies_bfloat16
 from heedful.tasks.base import Tally, Task
 
 CALIBRATED = 128
@@ -35,7 +35,7 @@ CALIBRATED = 128
 TOGETHER = 16
 TOLERANCE = 0.3
 """Points of the task's own metric that may be lost."""
-PRECISIONS = ("int8", "bfloat16")
+PRECISIONS = ("int8", "int8-weights", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,8 @@ def set_precision(task: Task[Any], precision: str, folder: Path) -> None:
 
     Args:
         precision: ``int8`` for the 8-bit integers that ``heedful quantize`` keeps in the folder; where there are none,
-            inputs are rounded row by row. ``bfloat16`` for fractions of 16 bits, in a classifier up to its head.
+            inputs are rounded row by row. ``int8-weights`` for weights alone as integers. ``bfloat16`` for fractions
+            of 16 bits, in a classifier up to its head.
 
     Raises:
         CheckpointError: what the folder keeps is damaged, or of other weights.
@@ -142,7 +143,7 @@ def set_precision(task: Task[Any], precision: str, folder: Path) -> None:
     """
     if precision not in PRECISIONS:
         raise RequestError(
-            f"{precision!r} is no precision", remedy=f"Choose {' or '.join(PRECISIONS)}, or leave it out."
+            f"{precision!r} is no precision", remedy=f"Choose one of {', '.join(PRECISIONS)}, or leave it out."
         )
     if precision == "bfloat16":
         task.network.bfloat16()
@@ -157,11 +158,16 @@ def set_precision(task: Task[Any], precision: str, folder: Path) -> None:
         raise UnsupportedError(
             "the network has no layers that heedful knows how to round", remedy="Leave precision out."
         )
-    calibrated = (folder / INT8_FILE).is_file()
-    put(task.network, read_maps(folder, task.network) if calibrated else rounded(linears))
-    join(task.network)
-    if not calibrated:
+    maps: Mapping[str, nn.Module]
+    if precision == "int8-weights":
+        maps = {name: Int8Weights.of(each) for name, each in linears.items()}
+    elif (folder / INT8_FILE).is_file():
+        maps = read_maps(folder, task.network)
+    else:
+        maps = rounded(linears)
         task.notes += ("8-bit integers were not calibrated: heedful quantize makes them faster",)
+    put(task.network, maps)
+    join(task.network)
 
 
 def _spread(

@@ -121,8 +121,8 @@ def load(  # noqa: PLR0913 - each says another thing of the model, and none belo
         device: where the network is to be, such as ``"cuda"``; the processor unless given.
         precision: ``"int8"`` has the network's linear maps multiply 8-bit integers, on a processor: those that
             ``heedful quantize`` made, else integers of the inputs' own size. Such a task answers and is evaluated;
-            it is not saved, trained or explained. ``"bfloat16"`` has the network compute in it, up to a
-            classifier's head.
+            it is not saved, trained or explained. ``"int8-weights"`` keeps the weights alone as such integers, which
+            takes a quarter of their memory. ``"bfloat16"`` has the network compute in it, up to a classifier's head.
         engine: what computes answers on a processor: ``"eager"``, PyTorch; ``"openvino"``, a compiled form of the
             network, which is kept for the next time; ``"auto"``, the faster of them in a short trial.
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from heedful.nn import FeedForward, int8
-from heedful.nn.int8 import FUSED, LEVELS, Int8FeedForward, Int8Linear, has_kernel
+from heedful.nn.int8 import FUSED, LEVELS, Int8FeedForward, Int8Linear, Int8Weights, has_kernel
 
 KERNELS = ["kernel", "fractions"] if has_kernel() else ["fractions"]
 TOLERANCE = 2e-6
@@ -80,6 +80,25 @@ def test_outputs_without_any_weight_are_their_bias() -> None:
     nn.init.zeros_(empty.weight)
     for span in (None, (0.0, 0.0), (-1.0, 1.0)):
         torch.testing.assert_close(Int8Linear.of(empty, span)(torch.ones(3, 4)), empty.bias.expand(3, 2))
+
+
+@pytest.mark.parametrize("block", [1, 40, 10**6], ids=["output by output", "in blocks", "at once"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(16,), (1, 16), (3, 5, 16), (2, 0, 16)])
+def test_rounded_weights_alone_multiply_fractions(
+    shape: tuple[int, ...], bias: bool, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8, "BLOCK", block)
+    rounded = Int8Weights.of(linear(16, 9, bias=bias))
+    assert torch.equal(rounded.weight, Int8Linear.of(linear(16, 9)).weight)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    expected = x.double() @ (rounded.weight.double() * rounded.weight_scale.double()[:, None]).T
+    expected = expected if rounded.bias is None else expected + rounded.bias.double()
+    y = rounded(x)
+    assert y.shape == expected.shape
+    torch.testing.assert_close(y.double(), expected, rtol=0, atol=TOLERANCE)
+    monkeypatch.setattr(int8, "is_traced", lambda: True)
+    torch.testing.assert_close(rounded(x).double(), expected, rtol=0, atol=TOLERANCE)
 
 
 @given(st.floats(-100, 100), st.floats(-100, 100))

@@ -19,11 +19,12 @@ from heedful.errors import CheckpointError, DataError, JobError, RequestError, U
 from heedful.inference import INT8_FILE, linear_maps
 from heedful.model import OutputSpec
 from heedful.nn import LanguageModelHead
-from heedful.nn.int8 import Int8FeedForward, Int8Linear, is_rounded
+from heedful.nn.int8 import Int8FeedForward, Int8Linear, Int8Weights, is_rounded
 from heedful.tasks import TextClassifier, Translator, quantization
 from heedful.training import Run
 
 Row = dict[str, Any]
+PRODUCT = "model.output.product"
 
 
 @pytest.fixture
@@ -35,6 +36,27 @@ def data(rows: tuple[Row, ...], jsonl: Callable[..., Path]) -> Path:
 def classifier(run_copy: Path) -> TextClassifier:
     loaded: TextClassifier = heedful.load(run_copy)
     return loaded
+
+
+@pytest.fixture(params=[True, False], ids=["tied", "own weight"])
+def writer(ignorant: Callable[..., Any], request: pytest.FixtureRequest, tmp_path: Path) -> Translator:
+    """A translator in a folder, whose vocabulary's weight is that of the tokens, or its own and with a bias."""
+    made = ignorant("translation")
+    made.network.float()
+    if not request.param:
+        model = made.model
+        model.spec = model.spec.model_copy(update={"output": OutputSpec(tied=False, bias=True)})
+        model.output = LanguageModelHead(model.d_model, model.spec.written_size, bias=True)
+        for parameter in model.output.parameters():
+            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
+    made.save(tmp_path / "writer")
+    loaded: Translator = heedful.load(tmp_path / "writer")
+    return loaded
+
+
+@pytest.fixture
+def pairs(sentences: list[str], jsonl: Callable[..., Path]) -> Path:
+    return jsonl([{"text": text, "target": text} for text in sentences], "pairs.jsonl")
 
 
 def scores(classifier: TextClassifier, texts: list[str]) -> torch.Tensor:
@@ -164,8 +186,51 @@ def named(tensors: dict[str, torch.Tensor]) -> str:
     return min(tensors).rpartition(".")[0]
 
 
-def test_a_rounded_network_is_neither_saved_nor_explained(run: Run, tmp_path: Path) -> None:
-    rounded = heedful.load(run.folder, precision="int8")
+def test_weights_alone_as_integers_need_no_calibration(
+    classifier: TextClassifier, run_copy: Path, data: Path, texts: list[str]
+) -> None:
+    exact = scores(classifier, texts)
+    heedful.quantize(classifier, data)  # whose inputs' spans are not looked at
+    rounded = heedful.load(run_copy, precision="int8-weights")
+    assert rounded.notes == classifier.notes
+    assert not any(isinstance(module, Int8Linear) for module in rounded.network.modules())
+    assert 0 < (scores(rounded, texts) - exact).abs().max() < 0.02
+    alone = torch.cat([scores(rounded, [text]) for text in texts[:20]])
+    torch.testing.assert_close(scores(rounded, texts)[:20], alone, rtol=0, atol=2e-6)
+
+
+def test_weights_as_integers_take_a_quarter_of_the_memory(writer: Translator) -> None:
+    rounded = heedful.load(writer.source, precision="int8-weights")
+    maps = linear_maps(writer.network)
+    by_name = {name: rounded.network.get_submodule(name) for name in maps}
+    assert all(type(each) is Int8Weights for each in by_name.values())
+    # What is left of fractions: biases, norms, the table that is looked up, and a scale for each output.
+    product = maps.pop(PRODUCT)
+    gone = sum(each.weight.numel() for each in maps.values())
+    if product.weight is not writer.model.token_embedding.weight:
+        gone += product.weight.numel()
+    scales = sum(each.out_features for each in by_name.values())
+    fractions = {
+        task: sum(tensor.numel() for tensor in distinct_tensors(task.network).values() if tensor.is_floating_point())
+        for task in (writer, rounded)
+    }
+    assert fractions[rounded] == fractions[writer] - gone + scales
+
+
+def test_both_engines_write_the_same_by_weights_as_integers(writer: Translator, sentences: list[str]) -> None:
+    eager, compiled = (
+        heedful.load(writer.source, precision="int8-weights", engine=engine).predict(sentences[:3])
+        for engine in ("eager", "openvino")
+    )
+    for one, two in zip(eager, compiled, strict=True):
+        assert two.text == one.text
+        assert two.score == pytest.approx(one.score, abs=1e-4)
+        assert two.probabilities == pytest.approx(one.probabilities, abs=1e-4)  # of the pass that looks at answers
+
+
+@pytest.mark.parametrize("precision", ["int8", "int8-weights"])
+def test_a_rounded_network_is_neither_saved_nor_explained(run: Run, tmp_path: Path, precision: str) -> None:
+    rounded = heedful.load(run.folder, precision=precision)
     with pytest.raises(UnsupportedError, match="cannot be saved"):
         rounded.save(tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
@@ -183,30 +248,6 @@ def test_bad_requests(classifier: TextClassifier, run_copy: Path, jsonl: Callabl
     shutil.rmtree(run_copy)
     with pytest.raises(RequestError, match="is no folder"):
         heedful.quantize(classifier, data)
-
-
-PRODUCT = "model.output.product"
-
-
-@pytest.fixture(params=[True, False], ids=["tied", "own weight"])
-def writer(ignorant: Callable[..., Any], request: pytest.FixtureRequest, tmp_path: Path) -> Translator:
-    """A translator in a folder, whose vocabulary's weight is that of the tokens, or its own and with a bias."""
-    made = ignorant("translation")
-    made.network.float()
-    if not request.param:
-        model = made.model
-        model.spec = model.spec.model_copy(update={"output": OutputSpec(tied=False, bias=True)})
-        model.output = LanguageModelHead(model.d_model, model.spec.written_size, bias=True)
-        for parameter in model.output.parameters():
-            torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
-    made.save(tmp_path / "writer")
-    loaded: Translator = heedful.load(tmp_path / "writer")
-    return loaded
-
-
-@pytest.fixture
-def pairs(sentences: list[str], jsonl: Callable[..., Path]) -> Path:
-    return jsonl([{"text": text, "target": text} for text in sentences], "pairs.jsonl")
 
 
 @pytest.mark.parametrize("calibrated", [True, False])
