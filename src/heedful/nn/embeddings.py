@@ -109,8 +109,12 @@ class LanguageModelHead(nn.Module):
 
     def forward(self, hidden: Tensor, token_table: Tensor) -> Tensor:
         """Hidden states (..., D) and the token table (V, E) -> (..., V)."""
+        return self.among(hidden, token_table if self.weight is None else self.weight, self.bias)
+
+    def among(self, hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Hidden states (..., D), some rows of the weight (L, E) and of the bias (L,) -> (..., L)."""
         hidden = self.transform(hidden)
         if self.scale != 1.0:
             hidden = hidden * self.scale
-        logits: Tensor = self.soft_cap(F.linear(hidden, token_table if self.weight is None else self.weight, self.bias))
+        logits: Tensor = self.soft_cap(F.linear(hidden, weight, bias))
         return logits
