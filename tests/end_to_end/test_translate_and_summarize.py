@@ -124,6 +124,28 @@ def test_terms_of_a_glossary_are_translated_as_it_says(call: Call, translator: P
     assert str(glossary) in refused.stderr
 
 
+def test_with_a_shortlist_only_its_tokens_are_written(
+    call: Call, translator: Path, summarizer: Path, tmp_path: Path
+) -> None:
+    listed, whole = tmp_path / "german.txt", tmp_path / "pairs.tsv"
+    listed.write_text("hund rot\nkatze\n", encoding="utf-8")
+    whole.write_text("text\ttarget\n" + "".join(f"{one}\t{translated(one)}\n" for one in SENTENCES), encoding="utf-8")
+    for verb, model in (("translate", translator), ("summarize", summarizer)):
+        answer = call(verb, model, "--shortlist", listed, text="dog red cat\ndog blue cat\n")
+        assert re.search(r"a shortlist of \d+ of \d+ tokens is written with: answers may differ", answer.stderr)
+        first, second = answer.stdout.splitlines()
+        assert first == "hund rot katze"
+        assert "blau" not in second
+        assert call(verb, model, "--shortlist", whole, text="dog blue cat\n").stdout == "hund blau katze\n"
+    glossary = tmp_path / "terms.tsv"
+    glossary.write_text("dog\tvogel\n", encoding="utf-8")
+    answer = call("translate", translator, "--shortlist", listed, "--glossary", glossary, text="dog red cat\n")
+    assert "vogel" in answer.stdout
+    refused = call("translate", translator, "--shortlist", tmp_path / "none.txt", text="dog\n")
+    assert refused.exit_code == 2
+    assert "none.txt" in refused.stderr
+
+
 TMX = """<tmx version="1.4"><header/><body><tu>
 <tuv xml:lang="en"><seg>dog red blue</seg></tuv><tuv xml:lang="de"><seg>ein roter Hund</seg></tuv>
 </tu></body></tmx>"""

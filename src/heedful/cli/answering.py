@@ -114,7 +114,8 @@ def _content(answers: Iterable[str], document: Document | None) -> Iterator[str]
 def _journal(task: AnyTask, work: Work, fill: Document | None) -> Journal | nullcontext[None]:
     if work.output is None:
         return nullcontext()
-    settings = repr((task.card, work.options, work.as_json, work.top, work.form))
+    listed = sorted(getattr(task, "shortlist", None) or ())
+    settings = repr((task.card, work.options, work.as_json, work.top, work.form, listed))
     made_by = {"model": identity(task), "settings": _digest(settings)}
     if fill is not None:  # what stands around its segments is part of the answer
         made_by["document"] = _digest(fill.fill(fill.segments))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -56,6 +58,14 @@ Beams = Annotated[
 LongInput = Annotated[
     str | None, typer.Option(metavar="HOW", help="How long texts are read; the usual way of the job if not given.")
 ]
+Shortlist = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Texts in the language that is written: only their tokens are, which is faster where the vocabulary is "
+        "large. Answers may differ.",
+    ),
+]
 SourceLanguage = Annotated[
     str | None, typer.Option("--from", metavar="LANGUAGE", help="Of the texts, in the codes of MODEL.")
 ]
@@ -107,10 +117,20 @@ def renamed(columns: Columns, **given: str | None) -> Columns:
     return columns.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
-def answering_task(model: str, *, threads: int | None = None, workers: int | None = None, **options: Any) -> AnyTask:
+def answering_task(
+    model: str,
+    *,
+    threads: int | None = None,
+    workers: int | None = None,
+    shortlist: str | None = None,
+    terms: Iterable[str] = (),
+    **options: Any,
+) -> AnyTask:
     """The task that is to answer, on so many threads; what its user should know of it is said.
 
     Args:
+        shortlist: a source of texts whose tokens are written, of a task that writes.
+        terms: that belong into a shortlist too.
         options: of :func:`heedful.load`.
     """
     import torch
@@ -122,6 +142,11 @@ def answering_task(model: str, *, threads: int | None = None, workers: int | Non
         torch.set_num_threads(threads)
     task = load(model, **options)
     task.workers = Side(count=workers)
+    if shortlist is not None:
+        from heedful.tasks.text_to_text.shortlist import read_texts
+
+        columns = (task.card.columns.target, task.card.columns.text, "text")
+        task.set_shortlist(chain(read_texts(shortlist, columns), terms))
     for note in task.notes:
         typer.echo(f"heedful: {note}", err=True)
     return task

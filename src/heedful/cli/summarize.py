@@ -19,6 +19,7 @@ from heedful.cli.options import (
     Precision,
     Resume,
     Revision,
+    Shortlist,
     TextColumn,
     TextsOrDocument,
     Threads,
@@ -42,6 +43,7 @@ def command(
         str, typer.Option(metavar="short|medium|long|N", help="How long summaries are; N is the most tokens of one.")
     ] = "medium",
     beams: Beams = None,
+    shortlist: Shortlist = None,
     long_input: LongInput = None,
     form: Form = None,
     output: Output = None,
@@ -69,6 +71,7 @@ def command(
         model,
         threads=threads,
         workers=workers,
+        shortlist=shortlist,
         task=Summarizer.job,
         revision=revision,
         allow_pickle=allow_pickle,

@@ -20,6 +20,7 @@ from heedful.cli.options import (
     Precision,
     Resume,
     Revision,
+    Shortlist,
     SourceLanguage,
     TargetLanguage,
     TextColumn,
@@ -58,6 +59,7 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="Earlier translations, used again: .tsv, .csv, .jsonl or .tmx."),
     ] = None,
+    shortlist: Shortlist = None,
     long_input: LongInput = None,
     form: Form = None,
     output: Output = None,
@@ -83,10 +85,13 @@ def command(
     from heedful.tasks.text_to_text.memory import TranslationMemory
     from heedful.tasks.text_to_text.options import AnswerOptions
 
+    terms = Glossary.read(glossary) if glossary else Glossary()
     task = answering_task(
         model,
         threads=threads,
         workers=workers,
+        shortlist=shortlist,
+        terms=[term.target for term in terms.terms],
         task=Translator.job,
         revision=revision,
         allow_pickle=allow_pickle,
@@ -98,7 +103,7 @@ def command(
     options = AnswerOptions(
         generation={"num_beams": beams} if beams else {},
         long_input=long_input,
-        glossary=Glossary.read(glossary) if glossary else Glossary(),
+        glossary=terms,
         memory=_read_memory(memory, task) if memory else TranslationMemory(),
     )
     columns = renamed(task.card.columns, text=text_column)

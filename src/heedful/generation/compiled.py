@@ -33,16 +33,32 @@ class CompiledWriter:
         Raises:
             UnsupportedError: ``compiled`` cannot.
         """
+        self._model, self._make = model, compiled
         self._plan: Plan | None = None
+        self.gives_logits = model.pointer is None
+        """Whether a step ends with logits, or with the hidden states that they are made of."""
         self._encoder: OpenVino | None = None
         if model.encoder is not None:
             self._encoder = compiled(_Encoder(model), [_source(model, *shape) for shape in SOURCES])
-        self._step = compiled(_Step(model), [_state(model, *shape) for shape in STEPS])
+        self._step = self._compile_step()
+
+    def _compile_step(self) -> OpenVino:
+        states = [_state(self._model, *shape) for shape in STEPS]
+        return self._make(_Step(self._model, gives_logits=self.gives_logits), states)
 
     @property
     def name(self) -> str:
         """Of the engine."""
         return self._step.name
+
+    def without_logits(self) -> CompiledWriter:
+        """The same, whose steps end with hidden states, so that the tokens of a shortlist may change."""
+        if not self.gives_logits:
+            return self
+        other = copy.copy(self)
+        other.gives_logits = False
+        other._step = other._compile_step()
+        return other
 
     def planned(self, plan: Plan) -> CompiledWriter:
         """The same networks for one of the plan's workers; there is one, with all threads, unless a plan is given."""
@@ -82,7 +98,8 @@ class CompiledWriter:
             column: the first of the K that these tokens have.
 
         Returns:
-            Logits (N, K, V), or hidden states (N, K, D) of a model that copies, whose logits take more.
+            Logits (N, K, V), or hidden states (N, K, D), whose logits take more: where the model copies, or only the
+            tokens of a shortlist are written.
         """
         columns = slice(column, column + ids.shape[1])
         before = visible.clone()
@@ -121,9 +138,14 @@ class _Step(nn.Module):
     These are one row of numbers: each output costs time by itself, and a layer would have two.
     """
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: Transformer, *, gives_logits: bool) -> None:
         super().__init__()
         self.model = model
+        self.gives_logits = gives_logits
+
+    def extra_repr(self) -> str:
+        """What tells it from the other one of the same model."""
+        return f"gives_logits={self.gives_logits}"
 
     def forward(
         self, ids: Tensor, positions: Tensor, key_positions: Tensor, visible: Tensor, *rest: Tensor
@@ -145,7 +167,7 @@ class _Step(nn.Module):
             memory_mask=memory_mask,
             caches=caches,
         )
-        written = hidden if self.model.pointer is not None else self.model.logits(hidden)
+        written = self.model.logits(hidden) if self.gives_logits else hidden
         return written, torch.cat([part.flatten() for cache in caches for part in cache.added])
 
 

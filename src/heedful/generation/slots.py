@@ -187,7 +187,7 @@ class Slots:
                 caches=self.caches,
                 column=start,
             )
-            logits = states if self._source is None else self._logits(states, longest)
+            logits = states if self._compiled.gives_logits else self._logits(states, longest)
         self.positions += self._busy
         # An empty slot sees itself only while it is read: else it would have more to see with every step.
         self._visible[:, :, start:end] &= self._busy[:, None, None] > 0
@@ -227,7 +227,7 @@ class Slots:
 
     def _logits(self, hidden: Tensor, longest: int) -> Tensor:
         source = None if self._source is None else self._source.map(lambda part: part[:, :longest])
-        return self.model.logits(hidden, self.model.copies(hidden, source))
+        return self.model.logits(hidden, self.model.copies(hidden, source), listed=True)
 
     def follow(self, parents: Tensor) -> None:
         """Beam k of each slot goes on from beam ``parents[n, k]``: parents (N, K)."""

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from heedful.errors import InputTooLongError, RequestError, UnsupportedError
 from heedful.model.spec import TransformerSpec
-from heedful.nn import Copies, CopySource, KeyValueCache, LanguageModelHead, LayerCache, Pointer, Stack, mixture
+from heedful.nn import (
+    Copies,
+    CopySource,
+    KeyValueCache,
+    LanguageModelHead,
+    LayerCache,
+    Pointer,
+    Shortlist,
+    Stack,
+    mixture,
+)
 
 
 class Transformer(nn.Module):
@@ -37,6 +47,7 @@ class Transformer(nn.Module):
         self.decoder = decoder
         self.output = output
         self.pointer = pointer
+        self.shortlist: Shortlist | None = None
 
     @property
     def d_model(self) -> int:
@@ -170,27 +181,45 @@ class Transformer(nn.Module):
         copies: Copies = self.pointer(hidden, source)
         return copies
 
-    def logits(self, hidden: Tensor, copies: Copies | None = None) -> Tensor:
+    def set_shortlist(self, tokens: Iterable[int] | None) -> None:
+        """Choose the tokens that ``logits`` has on demand, or all of them again.
+
+        It holds until the weights change, and is not saved.
+
+        Raises:
+            UnsupportedError: the model has no language-model head.
+        """
+        if self.output is None:
+            raise _no_head()
+        table = self.written_embedding.weight
+        self.shortlist = None if tokens is None else Shortlist(self.output, table, tokens)
+
+    def logits(self, hidden: Tensor, copies: Copies | None = None, *, listed: bool = False) -> Tensor:
         """Hidden states (..., D) -> logits over the vocabulary (..., V).
 
         Args:
             copies: for a model with a pointer, what ``copies`` returned for these states. The logits then are the
                 log-probabilities of writing or copying a token.
+            listed: whether only the tokens of a shortlist are wanted, if there is one; others are -inf, or, where they
+                could be copied, as good as that unless they are.
 
         Raises:
             UnsupportedError: the model has no language-model head.
             RequestError: the model has a pointer, and no copies are given; or the other way round.
         """
         if self.output is None:
-            raise UnsupportedError(
-                "this model has no language-model head", remedy="Give its spec an output, and train it."
-            )
+            raise _no_head()
         if (self.pointer is None) != (copies is None):
             raise RequestError(
                 f"this model {'copies nothing' if copies else 'copies tokens of the source'}",
                 remedy="Give logits what model.copies(hidden, source) returns.",
             )
-        logits: Tensor = self.output(hidden, self.written_embedding.weight)
+        shortlist = self.shortlist if listed else None
+        logits: Tensor = self.output(
+            hidden, self.written_embedding.weight, None if shortlist is None else shortlist.product
+        )
+        if shortlist is not None:
+            logits = shortlist(logits, copied=copies is not None)
         return logits if copies is None else mixture(logits, copies)
 
     def new_cache(self, batch_size: int, max_length: int) -> KeyValueCache:
@@ -217,6 +246,10 @@ class Transformer(nn.Module):
                 remedy="Give what encode returned for the sources of these very texts.",
             )
         _check_shape("memory_mask", memory_mask, memory.shape[:2], torch.bool)
+
+
+def _no_head() -> UnsupportedError:
+    return UnsupportedError("this model has no language-model head", remedy="Give its spec an output, and train it.")
 
 
 def _embed(table: nn.Embedding, ids: Tensor, limit: int | None, *, past: int = 0) -> Tensor:

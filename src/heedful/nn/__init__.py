@@ -31,6 +31,7 @@ from heedful.nn.rotary import (
     Rotation,
     YarnScaling,
 )
+from heedful.nn.shortlist import Shortlist
 from heedful.nn.stack import Stack
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "RotaryScaling",
     "Rotation",
     "SelfAttention",
+    "Shortlist",
     "SinusoidalPositions",
     "SoftCap",
     "SoftCappedKernel",

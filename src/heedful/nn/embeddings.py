@@ -119,14 +119,19 @@ class LanguageModelHead(nn.Module):
             linear.bias = self.bias
         return linear
 
-    def forward(self, hidden: Tensor, token_table: Tensor) -> Tensor:
-        """Hidden states (..., D) and the token table (V, E) -> (..., V)."""
+    def forward(self, hidden: Tensor, token_table: Tensor, product: nn.Module | None = None) -> Tensor:
+        """Hidden states (..., D) and the token table (V, E) -> (..., V).
+
+        Args:
+            product: in the place of the head's own, such as that with some tokens only.
+        """
         hidden = self.transform(hidden)
         if self.scale != 1.0:
             hidden = hidden * self.scale
-        if self.product is None:
+        product = self.product if product is None else product
+        if product is None:
             logits = F.linear(hidden, token_table if self.weight is None else self.weight, self.bias)
         else:
-            logits = self.product(hidden)
+            logits = product(hidden)
         capped: Tensor = self.soft_cap(logits)
         return capped

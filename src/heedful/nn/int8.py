@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -92,6 +93,14 @@ class Int8Weights(nn.Module):
         """(O,), of the weight of a map, by its largest value for each output."""
         return (linear.weight.float().abs().amax(1) / LARGEST_WEIGHT).clamp(min=torch.finfo(torch.float32).tiny)
 
+    def rows(self, index: Tensor) -> Self:
+        """The map to some of the outputs."""
+        part = type(self)(self.in_features, len(index), bias=self.bias is not None)
+        part.weight, part.weight_scale = self.weight[index], self.weight_scale[index]
+        if self.bias is not None:
+            part.bias = nn.Parameter(self.bias[index], requires_grad=False)
+        return part
+
     def forward(self, x: Tensor) -> Tensor:
         """(..., I) -> (..., O)."""
         if is_traced():
@@ -158,6 +167,12 @@ class Int8Linear(Int8Weights):
             one.bias = nn.Parameter(torch.cat(biases), requires_grad=False)
         one.input_scale, one.input_zero_point = first.input_scale, first.input_zero_point
         return one
+
+    def rows(self, index: Tensor) -> Self:
+        """As :meth:`Int8Weights.rows`."""
+        part = super().rows(index)
+        part.input_scale, part.input_zero_point = self.input_scale, self.input_zero_point
+        return part
 
     @property
     def span(self) -> tuple[float, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,9 @@ from heedful.text.regularisation import SubwordSampler
 from heedful.text.settings import TokenizerSettings
 from heedful.text.training import ROLES, train_backend
 from heedful.text.vocabularies import TARGET_FILES, Side
+
+_SMALLEST = re.compile("(##)?.|<0x[0-9A-F]{2}>", re.DOTALL)
+"""A token of one character, maybe inside a word, or of one byte."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,13 @@ class Tokenizer:
     def vocabulary_size(self) -> int:
         """V, rows that an embedding of all tokens needs, special ones included."""
         return self._loaded.known or max(self._backend.get_vocab().values(), default=-1) + 1
+
+    @property
+    def smallest(self) -> frozenset[int]:
+        """Ids of the tokens that come from no text, and of those of one character or byte, which make any text."""
+        added = self._backend.get_added_tokens_decoder()
+        found = {token for text, token in self._backend.get_vocab().items() if _SMALLEST.fullmatch(text)}
+        return frozenset(token for token in found.union(added) if token < self.vocabulary_size)
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from heedful.tasks.text_to_text.long_documents import LongDocument, answer_docum
 from heedful.tasks.text_to_text.options import AnswerOptions
 from heedful.tasks.text_to_text.phrases import beginning_of, phrases_of
 from heedful.tasks.text_to_text.search import search_settings
+from heedful.tasks.text_to_text.shortlist import within_or_refused
 from heedful.tasks.text_to_text.terminology import Terminology
 from heedful.tasks.text_to_text.writing import Passage, write_passages
 from heedful.text import Tokenizer
@@ -40,7 +41,9 @@ class Answering:
         self._options = options
         self._settings = search_settings(author, **options.generation)
         keep = author.keeps_markup if options.keep_markup is None else options.keep_markup
-        self._terminology = Terminology(author.target_tokenizer, options.glossary, keep_markup=keep)
+        self._terminology = Terminology(
+            author.target_tokenizer, options.glossary, keep_markup=keep, shortlist=author.shortlist
+        )
         self._wanted = tuple(self._writable(phrase, phrases_of) for phrase in options.phrases)
         self._beginnings = self._writable(options.beginning, beginning_of) if options.beginning else ()
         self._way = way_of(author.job, options.long_input)
@@ -125,7 +128,7 @@ class Answering:
         tokens = tokens_of(self._author.target_tokenizer, text)
         if not tokens:
             raise RequestError(f"the model has no tokens to write {text!r:.80} with")
-        return tokens
+        return within_or_refused(tokens, self._author.shortlist, text)
 
 
 class _Passages(Tally):

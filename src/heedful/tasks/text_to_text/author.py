@@ -23,6 +23,8 @@ class Author(Protocol):
     model: Transformer
     network: nn.Module
     target_tokenizer: Tokenizer
+    shortlist: frozenset[int] | None
+    """The tokens that are written, if not all."""
     engine: CompiledWriter | None
     """What reads in the model's place."""
     workers: Workers

@@ -35,6 +35,7 @@ from heedful.tasks.text_to_text.options import AnswerOptions
 from heedful.tasks.text_to_text.prompts import prompt_of
 from heedful.tasks.text_to_text.search import search_settings
 from heedful.tasks.text_to_text.settings import ObjectiveSettings, PromptSettings, TextToTextCard
+from heedful.tasks.text_to_text.shortlist import shortlist_of
 from heedful.tasks.text_to_text.streaming import stream_text
 from heedful.tasks.text_to_text.writing import Passage, write_passages
 from heedful.tasks.token_dropout import hide_tokens
@@ -42,6 +43,7 @@ from heedful.text import Encoding, LongInput, Side, Tokenizer, fit
 
 STREAM_CHUNK = 256
 """Texts that a stream looks ahead, to write those of like length side by side."""
+SHORTLIST_NOTE = "a shortlist"
 TARGET_SEED = 1 << 31
 """Sets what is random in cutting a target apart from what is in cutting its source."""
 
@@ -54,6 +56,8 @@ class TextToText(Task[TextToTextBatch]):
     keeps_numbers: ClassVar[bool]
     """Whether an answer has all numbers of its text."""
     engine: CompiledWriter | None = None
+    shortlist: frozenset[int] | None = None
+    """The tokens that are written, see :meth:`set_shortlist`; all unless it is set."""
 
     def __init__(
         self,
@@ -111,6 +115,28 @@ class TextToText(Task[TextToTextBatch]):
         """
         given = parse(PromptSettings, prompt, name="the prompt", error=RequestError)
         self.card = self.card.model_copy(update={"prompt": prompt_of(self.job, self.model, self.tokenizer, given)})
+
+    def set_shortlist(self, texts: Iterable[str] | None) -> None:
+        """Write with the tokens of some texts only: where the vocabulary is large, that is faster.
+
+        Answers may differ from those of the whole vocabulary. Special tokens and those of one character can be written
+        in any case. It is not saved.
+
+        Args:
+            texts: in the language that is written, as many as can be had, terms of glossaries among them; None for the
+                whole vocabulary.
+
+        Raises:
+            RequestError: there are none.
+        """
+        self.notes = tuple(note for note in self.notes if not note.startswith(SHORTLIST_NOTE))
+        self.shortlist = None if texts is None else shortlist_of(self.target_tokenizer, texts, self.card.generation)
+        if self.shortlist is not None:
+            counts = f"{len(self.shortlist):,} of {self.model.spec.written_size:,} tokens"
+            self.notes += (f"{SHORTLIST_NOTE} of {counts} is written with: answers may differ",)
+            if self.engine is not None:
+                self.engine = self.engine.without_logits()
+        self.model.set_shortlist(self.shortlist)
 
     # Answers
 

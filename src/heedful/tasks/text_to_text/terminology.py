@@ -13,6 +13,7 @@ from heedful.tasks.text_to_text.glossary import FoundTerm, Glossary, begins_word
 from heedful.tasks.text_to_text.markup import TAG, MarkedText, take_out
 from heedful.tasks.text_to_text.phrases import phrases_of
 from heedful.tasks.text_to_text.placeholders import PLACEHOLDER
+from heedful.tasks.text_to_text.shortlist import within, within_or_refused
 from heedful.text import Tokenizer
 
 
@@ -25,6 +26,8 @@ class Terminology:
     glossary: Glossary = field(default_factory=Glossary)
     keep_markup: bool = True
     """Whether placeholders, addresses and inline tags survive."""
+    shortlist: frozenset[int] | None = None
+    """The tokens that are written, if not all."""
 
     def take_out(self, text: str) -> MarkedText:
         """Take tags out of a text, and placeholders that the tokenizer could not write."""
@@ -47,11 +50,11 @@ class Terminology:
             for term in self.glossary.find(text)
             if not any(start < term.end and term.start < end for start, end in kept)
         ]
-        return Demands(tuple(text[slice(*span)] for span in kept), tuple(terms), self.tokenizer)
+        return Demands(tuple(text[slice(*span)] for span in kept), tuple(terms), self.tokenizer, self.shortlist)
 
     def _is_writable(self, placeholder: str) -> bool:
         """Whether the tokenizer can write it as it stands."""
-        phrases = phrases_of(self.tokenizer, placeholder, anywhere=True)
+        phrases = within(phrases_of(self.tokenizer, placeholder, anywhere=True), self.shortlist)
         return bool(phrases) and self.tokenizer.decode(phrases[0]).strip() == placeholder
 
 
@@ -63,12 +66,18 @@ class Demands:
     """Those that must stand in it as they stand in the text."""
     terms: tuple[FoundTerm, ...]
     tokenizer: Tokenizer
+    shortlist: frozenset[int] | None = None
 
     @property
     def constraints(self) -> tuple[Phrases, ...]:
-        """For :class:`heedful.generation.Request`."""
-        phrases = [phrases_of(self.tokenizer, text, anywhere=True) for text in self.placeholders]
-        return (*phrases, *(phrases_of(self.tokenizer, found.term.target) for found in self.terms))
+        """For :class:`heedful.generation.Request`.
+
+        Raises:
+            RequestError: the shortlist lacks a token that a term takes.
+        """
+        wanted = [(text, phrases_of(self.tokenizer, text, anywhere=True)) for text in self.placeholders]
+        wanted += [(found.term.target, phrases_of(self.tokenizer, found.term.target)) for found in self.terms]
+        return tuple(within_or_refused(phrases, self.shortlist, text) for text, phrases in wanted)
 
     def checked(self, answer: TextAnswer) -> TextAnswer:
         """The answer with a warning for each thing that is missing."""
