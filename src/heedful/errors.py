@@ -55,6 +55,10 @@ class UnsupportedError(RequestError):
     """What was asked of a model is not something this model has (a decoder, labels, ...)."""
 
 
+class NotInstalledError(UnsupportedError):
+    """What was asked for takes a library or a program that is not there."""
+
+
 class JobError(HeedfulError):
     """The request was right, yet the job failed (disk full, loss not finite, ...)."""
 

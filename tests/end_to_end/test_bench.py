@@ -58,11 +58,26 @@ def test_what_bench_recommends_can_be_typed(call: Call, run_copy: Path) -> None:
     assert compiled == plain
 
 
+def test_what_inductor_compiles_is_kept(
+    call: Call, run_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HEEDFUL_CACHE", str(tmp_path / "cache"))
+    texts = "my card was swallowed\nwhere is my parcel\n"
+    plain = call("predict", run_copy, text=texts)
+    first, second = (call("predict", run_copy, "--engine", "inductor", text=texts) for _ in range(2))
+    assert plain.stdout == first.stdout == second.stdout
+    assert "PyTorch computes" not in first.stderr + second.stderr
+    assert [message for message in caplog.messages if message.startswith("heedful: compiling by Inductor")] == [
+        "heedful: compiling by Inductor, once for this network: it takes a minute or more"
+    ]
+    assert len(list((tmp_path / "cache" / "inductor").iterdir())) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("bench", "nowhere"), "nowhere"),
-        (("predict", "RUN", "--engine", "onnx"), "'onnx' is not one of 'eager', 'openvino', 'auto'"),
+        (("predict", "RUN", "--engine", "onnx"), "'onnx' is not one of 'eager', 'openvino', 'inductor', 'auto'"),
         (("predict", "RUN", "--workers", 0), "greater than or equal to 1"),
         (("bench", "RUN", "nothing.jsonl"), "nothing.jsonl"),
     ],

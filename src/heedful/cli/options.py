@@ -91,8 +91,11 @@ Precision = Annotated[
     ),
 ]
 Engine = Annotated[
-    Literal["eager", "openvino", "auto"],
-    typer.Option(help="What computes the network: PyTorch, OpenVINO (an extra), or the faster one in a short trial."),
+    Literal["eager", "openvino", "inductor", "auto"],
+    typer.Option(
+        help="What computes the network: PyTorch; OpenVINO, an extra; PyTorch's compiler, which takes minutes once; "
+        "or the faster of the first two in a short trial."
+    ),
 ]
 Threads = Annotated[
     int | None, typer.Option(min=1, max=1024, metavar="N", help="Processor threads in all; all cores if not given.")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from heedful.inference import OpenVino, Plan
+from heedful.inference import Compile, CompiledNetwork, Plan
 from heedful.model import Transformer
 from heedful.nn import Blocks, LayerCache
 
@@ -22,9 +22,7 @@ compared with the model; a tracer sees the first of each."""
 class CompiledWriter:
     """The encoder and the decoder's step of a model as another engine computes them."""
 
-    def __init__(
-        self, model: Transformer, compiled: Callable[[nn.Module, Sequence[tuple[Tensor, ...]]], OpenVino]
-    ) -> None:
+    def __init__(self, model: Transformer, compiled: Compile) -> None:
         """
         Args:
             model: in float32, on the processor.
@@ -37,12 +35,12 @@ class CompiledWriter:
         self._plan: Plan | None = None
         self.gives_logits = model.pointer is None
         """Whether a step ends with logits, or with the hidden states that they are made of."""
-        self._encoder: OpenVino | None = None
+        self._encoder: CompiledNetwork | None = None
         if model.encoder is not None:
             self._encoder = compiled(_Encoder(model), [_source(model, *shape) for shape in SOURCES])
         self._step = self._compile_step()
 
-    def _compile_step(self) -> OpenVino:
+    def _compile_step(self) -> CompiledNetwork:
         states = [_state(self._model, *shape) for shape in STEPS]
         return self._make(_Step(self._model, gives_logits=self.gives_logits), states)
 
@@ -66,7 +64,7 @@ class CompiledWriter:
         mine._plan = plan
         return mine
 
-    def _computed(self, engine: OpenVino) -> Callable[..., Any]:
+    def _computed(self, engine: CompiledNetwork) -> Callable[..., Any]:
         return engine.network(self._plan or Plan(1, torch.get_num_threads()))
 
     def encode(self, ids: Tensor, mask: Tensor) -> Tensor:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+
 from torch import Tensor
 
 
@@ -14,3 +20,17 @@ def first_line(error: BaseException) -> str:
     """What went wrong in the end, in a line: exporters wrap it in advice to those who write networks."""
     error = error.__cause__ or error
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+
+
+@contextmanager
+def quiet(name: str) -> Iterator[None]:
+    """Without what the part of PyTorch of this name tells its makers."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):  # where they print what they cannot follow
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from heedful.errors import UnsupportedError
-from heedful.inference.comparison import apart, first_line
+from heedful.inference.comparison import apart, first_line, quiet
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 TOLERANCE = 1e-4
@@ -48,7 +45,7 @@ def write_onnx(
         )
     network.eval()
     try:
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet("torch.onnx"):
             program: Any = torch.onnx.export(
                 network,
                 examples[0],
@@ -77,17 +74,3 @@ def _compare(network: nn.Module, names: Sequence[str], examples: Sequence[tuple[
                 f"ONNX Runtime gives other numbers than the network for inputs of shape {tuple(example[0].shape)}: "
                 f"{distance:.1e} of their size apart"
             )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the exporter tells its makers."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)

@@ -1,18 +1,12 @@
 """Networks compiled by OpenVINO: the same mathematics, and the same 8-bit integers, in fewer and larger steps.
 
-The library is an extra, and what it makes of a network is kept in a folder of the user's own, see
-:func:`cache_folder`; nothing of it is ever read from a model's folder.
+The library is an extra.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import importlib.util
-import os
-import shutil
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,63 +16,48 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from heedful.errors import UnsupportedError
-from heedful.inference.comparison import apart, first_line
+from heedful.errors import NotInstalledError, UnsupportedError
+from heedful.inference.comparison import first_line
+from heedful.inference.engine import CompiledNetwork, Examples, Plain
 from heedful.inference.workers import Plan
-from heedful.nn.int8 import Int8Linear
 
-TOLERANCE = {False: 1e-4, True: 0.1}
-"""How far outputs may be from the network's own, relative, by the norm: in float32, and on 8-bit integers, where
-a value on the edge between two of them may go either way."""
+FILE = "model.xml"
 
 SMALL = 1024
 """Numbers that are copied sooner than the engine is told where they stand."""
 
 
-def cache_folder() -> Path:
-    """Where compiled networks are kept: ``HEEDFUL_CACHE``, or ``heedful`` in the user's folder of caches."""
-    own = os.environ.get("HEEDFUL_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "heedful"
-
-
-class OpenVino:
-    """A network as OpenVINO computes it, on processors."""
+class OpenVino(CompiledNetwork):
+    """A network as OpenVINO computes it."""
 
     name = "openvino"
+    title = "OpenVINO"
 
-    def __init__(self, network: nn.Module, examples: Sequence[tuple[Tensor, ...]], *, fingerprint: str | None) -> None:
-        """
-        Args:
-            network: in float32, on the processor, its linear maps perhaps rounded.
-            examples: inputs of several shapes. A tracer follows the first of them; by all of them what was made is
-                compared with the network.
-            fingerprint: of the network's weights, under which it is kept; not kept unless given.
-
-        Raises:
-            UnsupportedError: OpenVINO is not installed, cannot compute the network, or computes something else.
-        """
+    def __init__(self, network: nn.Module, examples: Examples, *, fingerprint: str | None) -> None:
         self._library = _library()
-        self._rounded = any(isinstance(module, Int8Linear) for module in network.modules())
-        self._compiled: dict[Plan, Any] = {}
         self._lock = threading.Lock()
+        super().__init__(network, examples, fingerprint=fingerprint)
+
+    def _version(self) -> str:
+        return str(self._library.get_version())
+
+    def _make(self, network: nn.Module, examples: Examples, folder: Path) -> None:
+        # What is converted is only written down: the constants of what a tracer makes may be tensors that are gone.
+        network.eval()
+        try:
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of numbers that a tracer takes to be fixed: the comparison tells
+                model = self._library.convert_model(Plain(network), example_input=examples[0])
+                self._library.save_model(model, folder / FILE, compress_to_fp16=False)
+        except Exception as error:
+            raise UnsupportedError(f"OpenVINO cannot compute this network: {first_line(error)}") from error
+
+    def _read(self, folder: Path) -> None:
+        self._model = self._library.Core().read_model(folder / FILE)
+        self._compiled: dict[Plan, Any] = {}
         self._own = threading.local()
-        self._num_inputs = len(examples[0])
-        kept = None if fingerprint is None else self._kept(network, fingerprint)
-        self._model = self._read(kept)
-        if self._model is not None and self._apart(network, examples) is None:
-            return
-        self._compiled, self._own = {}, threading.local()  # of what was kept and is no good
-        self._model = self._converted(network, examples[0])
-        if why := self._apart(network, examples):
-            raise UnsupportedError(why)
-        if kept is not None:
-            self._keep(kept)
 
-    def network(self, plan: Plan) -> Callable[..., Any]:
-        """What computes a batch for one of the plan's workers: the network's inputs to its output, or outputs.
-
-        They stand in memory of the engine, until the same thread computes the next batch.
-        """
+    def _computing(self, plan: Plan) -> Callable[[Sequence[Tensor]], tuple[Tensor, ...]]:
         with self._lock:
             if plan not in self._compiled:
                 self._compiled[plan] = self._library.Core().compile_model(
@@ -93,75 +72,14 @@ class OpenVino:
                 )
             compiled = self._compiled[plan]
 
-        def compute(*inputs: Tensor | None) -> Tensor | tuple[Tensor, ...]:
+        def compute(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
             requests = self._own.__dict__.setdefault("requests", {})
             if plan not in requests:
                 requests[plan] = _Request(self._library, compiled)
-            given = [torch.zeros_like(inputs[0]) if one is None else one for one in inputs]  # type: ignore[arg-type]
-            outputs: tuple[Tensor, ...] = requests[plan].compute(given[: self._num_inputs])
-            return outputs if len(outputs) > 1 else outputs[0]
+            outputs: tuple[Tensor, ...] = requests[plan].compute(inputs)
+            return outputs
 
         return compute
-
-    def _converted(self, network: nn.Module, example: tuple[Tensor, ...]) -> Any:
-        network.eval()
-        try:
-            with torch.no_grad(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of numbers that a tracer takes to be fixed: the comparison tells
-                return self._on_its_own(self._library.convert_model(_Plain(network), example_input=example))
-        except Exception as error:
-            raise UnsupportedError(f"OpenVINO cannot compute this network: {first_line(error)}") from error
-
-    def _on_its_own(self, model: Any) -> Any:
-        """The same, written down and read again: the constants of what a tracer makes may be tensors that are gone."""
-        core = self._library.Core()
-        core.set_property({"ENABLE_MMAP": False})
-        with tempfile.TemporaryDirectory() as folder:
-            self._library.save_model(model, Path(folder) / "model.xml", compress_to_fp16=False)
-            return core.read_model(Path(folder) / "model.xml")
-
-    @torch.inference_mode()
-    def _apart(self, network: nn.Module, examples: Sequence[tuple[Tensor, ...]]) -> str | None:
-        """What is wrong with what was made, if anything is."""
-        compute = self.network(Plan(1, torch.get_num_threads()))
-        for example in examples:
-            expected = _together(network(*example))
-            try:
-                found = _together(compute(*example))
-            except Exception as error:
-                return f"OpenVINO fails on inputs of shape {tuple(example[0].shape)}: {first_line(error)}"
-            distance = apart(found, expected)
-            if not distance <= TOLERANCE[self._rounded]:
-                return f"OpenVINO gives other numbers than the network: {distance:.1e} of their size apart"
-        return None
-
-    # What was made before
-
-    def _kept(self, network: nn.Module, fingerprint: str) -> Path:
-        versions = (importlib.metadata.version("heedful"), self._library.get_version(), torch.__version__)
-        made = (fingerprint, str(network), *versions)
-        return cache_folder() / self.name / hashlib.sha256("\n".join(made).encode()).hexdigest()
-
-    def _read(self, folder: Path | None) -> Any:
-        if folder is None or not (folder / "model.xml").is_file():
-            return None
-        try:
-            return self._library.Core().read_model(folder / "model.xml")
-        except RuntimeError:  # damaged: it is made anew
-            return None
-
-    def _keep(self, folder: Path) -> None:
-        """As a whole or not at all; a folder that cannot be written costs time, and no more."""
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent) as staging:
-                made = Path(staging) / "made"
-                made.mkdir()
-                self._library.save_model(self._model, made / "model.xml", compress_to_fp16=False)
-                shutil.rmtree(folder, ignore_errors=True)
-                made.rename(folder)
-        except (OSError, RuntimeError):
-            return
 
 
 class _Request:
@@ -190,22 +108,6 @@ class _Request:
         return tuple(map(torch.from_numpy, outputs))
 
 
-class _Plain(nn.Module):
-    """A network whose tracer sees as many inputs as are given, and no optional ones."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, *inputs: Tensor) -> Any:
-        return self.network(*inputs)
-
-
-def _together(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """All numbers that came out."""
-    return torch.cat([each.flatten() for each in ([outputs] if isinstance(outputs, Tensor) else outputs)])
-
-
 def is_installed() -> bool:
     """Whether OpenVINO can be had."""
     return importlib.util.find_spec("openvino") is not None
@@ -217,6 +119,6 @@ def _library() -> Any:
     try:
         return importlib.import_module("openvino")
     except ImportError as error:
-        raise UnsupportedError(
+        raise NotInstalledError(
             "OpenVINO is not installed", remedy="pip install 'heedful[openvino]', or leave the engine out."
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from heedful.data import Columns, Example, ExampleReader, ExampleStore, OnBadRow
-from heedful.inference import OpenVino, Workers
+from heedful.inference import Compile, Workers
 from heedful.metrics import ClassScores, Metric, MetricValue, Statistics
 from heedful.tasks.own_module import ModuleSpec
 from heedful.text import Tokenizer
@@ -200,7 +200,7 @@ class Task(ABC, Generic[B]):
         return self.assess(store, resamples=0)
 
     @abstractmethod
-    def compiled(self, make: Callable[[nn.Module, Sequence[tuple[Tensor, ...]]], OpenVino]) -> Engine:
+    def compiled(self, make: Compile) -> Engine:
         """What may compute in the network's place.
 
         Args:

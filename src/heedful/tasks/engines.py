@@ -9,15 +9,18 @@ from typing import Any
 
 import torch
 
-from heedful.errors import RequestError, UnsupportedError
-from heedful.inference import OpenVino, is_installed
+from heedful.errors import NotInstalledError, RequestError, UnsupportedError
+from heedful.inference import CompiledNetwork, Inductor, OpenVino, is_installed
 from heedful.settings import nearest
 from heedful.tasks.base import Engine, Task
 from heedful.tasks.identity import identity
 from heedful.tasks.speed import measure_speed, recall, remember, some_texts
 
 EAGER, AUTO = "eager", "auto"
-ENGINES = (EAGER, OpenVino.name, AUTO)
+COMPILED: dict[str, type[CompiledNetwork]] = {engine.name: engine for engine in (OpenVino, Inductor)}
+ENGINES = (EAGER, *COMPILED, AUTO)
+TRIED = OpenVino
+"""What ``auto`` compares with PyTorch; Inductor compiles for longer than a trial may take."""
 SECONDS = 2.0
 """For which an engine is tried."""
 
@@ -29,12 +32,12 @@ def set_engine(task: Task[Any], name: str) -> None:
     note of the task says why.
 
     Args:
-        name: ``"eager"`` for PyTorch; ``"openvino"``; or ``"auto"`` for whichever a short trial finds the faster one,
-            which is remembered.
+        name: ``"eager"`` for PyTorch; ``"openvino"``; ``"inductor"``; or ``"auto"`` for whichever of the first two a
+            short trial finds the faster one, which is remembered.
 
     Raises:
         RequestError: there is no such engine.
-        UnsupportedError: it is not installed, or the numbers of the task are none that it computes with.
+        UnsupportedError: what it takes is not installed, or the numbers of the task are none that it computes with.
     """
     if name not in ENGINES:
         raise RequestError(f"{name!r} is no engine; {nearest(name, ENGINES)}")
@@ -51,10 +54,11 @@ def set_engine(task: Task[Any], name: str) -> None:
     if known == EAGER:
         return
     try:
-        engine = task.compiled(partial(OpenVino, fingerprint=fingerprint if task.module is None else None))
+        make = TRIED if name == AUTO else COMPILED[name]
+        engine = task.compiled(partial(make, fingerprint=fingerprint if task.module is None else None))
+    except NotInstalledError:
+        raise
     except UnsupportedError as error:
-        if not is_installed():
-            raise
         task.notes += (f"PyTorch computes the network: {error}",)
         return
     if name == AUTO and known is None:

@@ -124,7 +124,8 @@ def load(  # noqa: PLR0913 - each says another thing of the model, and none belo
             it is not saved, trained or explained. ``"int8-weights"`` keeps the weights alone as such integers, which
             takes a quarter of their memory. ``"bfloat16"`` has the network compute in it, up to a classifier's head.
         engine: what computes answers on a processor: ``"eager"``, PyTorch; ``"openvino"``, a compiled form of the
-            network, which is kept for the next time; ``"auto"``, the faster of them in a short trial.
+            network, which is kept for the next time; ``"inductor"``, one that PyTorch's own compiler makes, which takes
+            minutes; ``"auto"``, the faster of the first two in a short trial.
 
     Raises:
         CheckpointError: the folder is missing, incomplete, of no known family, has no trained head, or needs code

@@ -1,15 +1,19 @@
-"""What the tests of all engines share: a classifier of each family, and the same logits from whatever computes it."""
+"""What the tests of all engines share: models of each family, and the same numbers and texts whatever computes them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+import pytest
 import torch
 from tests.parity.families.harness import Case, load, pad, texts
 from torch import Tensor
 
-from heedful.model import ClassificationHead
+from heedful.generation import CompiledWriter, Request, parse_settings, write_all
+from heedful.inference import CompiledNetwork
+from heedful.model import ClassificationHead, Transformer
 from heedful.tasks.classification.network import ClassificationNetwork
 
 LENGTHS = ((7, 4), (1,), (3, 9, 5), (8,))
@@ -22,6 +26,11 @@ Batches = list[tuple[Tensor, Tensor]]
 def one_of_each(cases: Sequence[Case]) -> list[Case]:
     """The first case of each family; compiling takes more than a second."""
     return list({case.model_type: case for case in reversed(cases)}.values())[::-1]
+
+
+def writers(cases: Sequence[Case]) -> list[Case]:
+    """Those that write, one of each family."""
+    return one_of_each([case for case in cases if case.decodes and case.language_model])
 
 
 def classifier(case: Case, folder: Path) -> tuple[ClassificationNetwork, Batches]:
@@ -39,3 +48,30 @@ def check_logits(network: ClassificationNetwork, batches: Batches, compute: Call
         with torch.inference_mode():
             expected = network(ids, mask)
         assert (compute(ids, mask) - expected).abs().max() <= TOLERANCE * expected.abs().max().clamp(min=1)
+
+
+def _requests(case: Case, model: Transformer, num_beams: int) -> list[Request[int]]:
+    """Texts of several lengths to be written on."""
+    options = {"decoder_start_token_id": case.reserved, "num_beams": num_beams, "max_new_tokens": 7}
+    rows = texts(case, model.spec.written_size, (7, 1, 4, 9))
+    ids = [tuple(row[0].tolist()) for row in rows]
+    both = model.encoder is not None
+    return [
+        Request(number, row if both else (), (case.reserved,) if both else row, parse_settings(options))
+        for number, row in enumerate(ids)
+    ]
+
+
+def check_writing(case: Case, engine: type[CompiledNetwork], folder: Path) -> None:
+    """Assert that a model writes what it writes by itself, and as probable, when an engine reads for it."""
+    assert case.language_model is not None
+    model = load(case, case.language_model, folder).model.float()
+    compiled = CompiledWriter(model, partial(engine, fingerprint=None))
+    for num_beams in (1, 3):
+        asked = _requests(case, model, num_beams)
+        expected = dict(write_all(model, asked, num_slots=3))
+        written = dict(write_all(model, asked, num_slots=3, compiled=compiled))
+        for key, hypotheses in expected.items():
+            assert [one.tokens for one in written[key]] == [one.tokens for one in hypotheses]
+            scores = [one.score for one in hypotheses]
+            assert [one.score for one in written[key]] == pytest.approx(scores, abs=TOLERANCE)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch._inductor.cpu_vec_isa  # upstream imports it below, and it would keep the names as they are there
 import transformers
 from torch import Tensor, nn
 

@@ -60,15 +60,15 @@ def test_what_was_compiled_is_kept_and_what_is_damaged_is_made_anew(
 ) -> None:
     expected = logits(heedful.load(run.folder, engine="openvino"), texts)
     (kept,) = (own_cache / "openvino").iterdir()
-    assert sorted(path.name for path in kept.iterdir()) == ["model.bin", "model.xml"]
+    assert sorted(path.name for path in kept.iterdir()) == ["model.bin", "model.xml", "sha256"]
     converted = []
-    convert = OpenVino._converted
+    make = OpenVino._make
 
     def counting(*given: Any) -> Any:
         converted.append(1)
-        return convert(*given)
+        return make(*given)
 
-    monkeypatch.setattr(OpenVino, "_converted", counting)
+    monkeypatch.setattr(OpenVino, "_make", counting)
     assert np.array_equal(logits(heedful.load(run.folder, engine="openvino"), texts), expected)
     assert not converted
     for number, name in enumerate(("model.xml", "model.bin"), 1):
@@ -140,6 +140,25 @@ def test_impossible_wishes_are_refused(run: Run, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UnsupportedError, match=r"pip install 'heedful\[openvino\]'"):
         heedful.load(run.folder, engine="openvino")
     assert heedful.load(run.folder, engine="auto").engine is None
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_integers_stay_with_pytorch_where_inductor_is_asked_for(
+    run_copy: Path, jsonl: Callable[..., Path], rows: Any
+) -> None:
+    heedful.quantize(heedful.load(run_copy), jsonl(rows))
+    classifier = heedful.load(run_copy, precision="int8", engine="inductor")
+    assert classifier.engine is None
+    assert classifier.notes == (
+        "PyTorch computes the network: Inductor multiplies no 8-bit integers; PyTorch and OpenVINO do",
+    )
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_without_a_compiler_inductor_is_refused(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UnsupportedError, match=r"takes a C\+\+ compiler"):
+        heedful.load(run.folder, engine="inductor")
 
 
 @pytest.mark.usefixtures("own_cache")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from heedful.checkpoint import save_folder
 from heedful.data import (
@@ -23,7 +23,7 @@ from heedful.data import (
     read_examples,
 )
 from heedful.errors import DataError, RequestError
-from heedful.inference import OpenVino, Workers, batches_of
+from heedful.inference import Compile, CompiledNetwork, Workers, batches_of
 from heedful.metrics import ClassificationTally, Metric
 from heedful.model import ClassificationHead, Transformer
 from heedful.tasks.base import Assessment, Tally, Task
@@ -53,7 +53,7 @@ class TextClassifier(Task[ClassificationBatch]):
 
     job: ClassVar[str] = "classification"
     network: ClassificationNetwork
-    engine: OpenVino | None = None
+    engine: CompiledNetwork | None = None
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class TextClassifier(Task[ClassificationBatch]):
             windows=counts,
         )
 
-    def compiled(self, make: Callable[[nn.Module, Sequence[tuple[Tensor, ...]]], OpenVino]) -> OpenVino:
+    def compiled(self, make: Compile) -> CompiledNetwork:
         """The whole network."""
         return make(self.network, self.example_inputs())
 

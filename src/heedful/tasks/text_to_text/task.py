@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from heedful.checkpoint import save_folder
 from heedful.data import Columns, Example, ExampleReader, ExampleStore, LabelKind, OnBadRow, read_examples
 from heedful.errors import DataError, RequestError
 from heedful.generation import CompiledWriter
-from heedful.inference import OpenVino
+from heedful.inference import Compile
 from heedful.metrics import TextStatistics, bootstrap
 from heedful.model import Transformer
 from heedful.nn import Copies
@@ -196,7 +196,7 @@ class TextToText(Task[TextToTextBatch]):
         passages, settings = [Passage(example) for example in examples], search_settings(self, **changes)
         return write_passages(self, passages, settings, examined=examined, tally=tally)
 
-    def compiled(self, make: Callable[[nn.Module, Sequence[tuple[Tensor, ...]]], OpenVino]) -> CompiledWriter:
+    def compiled(self, make: Compile) -> CompiledWriter:
         """The encoder, and the decoder's step for few texts."""
         return CompiledWriter(self.model, make)
 

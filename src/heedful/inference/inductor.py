@@ -1,0 +1,94 @@
+"""Networks compiled ahead of time by Inductor, the compiler within PyTorch, into a library of machine code."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from heedful.errors import NotInstalledError, UnsupportedError
+from heedful.inference.comparison import first_line, quiet
+from heedful.inference.engine import CompiledNetwork, Examples, Plain
+from heedful.inference.workers import Plan
+from heedful.nn.int8 import is_rounded
+
+FILE = "network.so"
+OPTIONS = {
+    "freezing": True,  # weights lie as the products want them
+    "cpp.dynamic_threads": True,  # as many as whoever calls may use: one library serves all plans
+    "cpp.vec_isa_ok": True,  # what the processor has, the compiler is taken to know: to try takes a minute or fails
+    "compile_threads": 1,  # there is one file to compile, and no other process is to be started for it
+}
+log = logging.getLogger(__name__)
+
+
+class Inductor(CompiledNetwork):
+    """A network as Inductor computes it; to compile takes a minute or more, and a C++ compiler."""
+
+    name = "inductor"
+    title = "Inductor"
+
+    def __init__(self, network: nn.Module, examples: Examples, *, fingerprint: str | None) -> None:
+        self._shapes = _shapes(examples)
+        super().__init__(network, examples, fingerprint=fingerprint)
+
+    def _version(self) -> str:
+        # The library is made for this very processor, and folders of caches may be shared by machines.
+        return f"{platform.machine()} {sorted(torch.cpu.get_capabilities().items())} {OPTIONS}"
+
+    def _make(self, network: nn.Module, examples: Examples, folder: Path) -> None:
+        if is_rounded(network):
+            raise UnsupportedError("Inductor multiplies no 8-bit integers; PyTorch and OpenVINO do")
+        _look_for_compiler()
+        log.warning("heedful: compiling by Inductor, once for this network: it takes a minute or more")
+        dynamic = torch.export.Dim.DYNAMIC
+        sizes = tuple({place: dynamic for place, size in enumerate(one) if size is None} for one in self._shapes)
+        inductor: Any = importlib.import_module("torch._inductor")
+        network.eval()
+        try:
+            with torch.no_grad(), quiet("torch"), inductor.utils.fresh_cache(dir=str(folder)):
+                program = torch.export.export(Plain(network), examples[0], dynamic_shapes=(sizes,))
+                made = inductor.aot_compile(program.module(), examples[0], options=OPTIONS)
+                Path(str(made)).rename(folder / FILE)
+        except Exception as error:
+            raise UnsupportedError(f"Inductor cannot compute this network: {first_line(error)}") from error
+
+    def _read(self, folder: Path) -> None:
+        # What torch.export has for this, a package, is unpacked for each process, and left behind by one that dies.
+        self._library = torch._C._aoti.AOTIModelContainerRunnerCpu(str(folder / FILE), os.cpu_count() or 1)
+
+    def _computing(self, _: Plan) -> Callable[[Sequence[Tensor]], tuple[Tensor, ...]]:
+        run = self._library.run
+
+        def compute(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+            for one, shape in zip(inputs, self._shapes, strict=True):  # the library would read behind the numbers
+                if any(size not in (None, given) for size, given in zip(shape, one.shape, strict=True)):
+                    raise UnsupportedError(f"Inductor compiled this network for {shape}, not for {tuple(one.shape)}")
+            return tuple(run([one.contiguous() for one in inputs]))
+
+        return compute
+
+
+def _shapes(examples: Examples) -> list[tuple[int | None, ...]]:
+    """Of each input; None where examples differ, and any size will do."""
+    return [
+        tuple(size if len({size, *others}) == 1 else None for size, *others in zip(*shapes, strict=True))
+        for shapes in ([one.shape for one in several] for several in zip(*examples, strict=True))
+    ]
+
+
+def _look_for_compiler() -> None:
+    names = importlib.import_module("torch._inductor.config").cpp.cxx
+    if not any(name and shutil.which(name) for name in names):
+        raise NotInstalledError(
+            "Inductor takes a C++ compiler, and none is installed",
+            remedy="On Debian and Ubuntu: sudo apt install g++. Or choose another engine.",
+        )

@@ -1,0 +1,30 @@
+"""What Inductor makes of a network of each family is that network; minutes of compiling, run by `make acceptance`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.parity.families.cases import CASES
+from tests.parity.families.engines import check_logits, check_writing, classifier, one_of_each, writers
+from tests.parity.families.harness import Case
+
+from heedful.inference import Inductor, Plan
+
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(not os.environ.get("HEEDFUL_ACCEPTANCE_DATA"), reason="minutes of compiling: make acceptance"),
+]
+
+
+@pytest.mark.parametrize("case", one_of_each(CASES), ids=str)
+def test_a_compiled_network_gives_the_same_logits(case: Case, tmp_path: Path) -> None:
+    network, batches = classifier(case, tmp_path)
+    compute = Inductor(network, batches[:2], fingerprint=None).network(Plan(1, 1))
+    check_logits(network, batches, lambda ids, mask: compute(ids, mask, None))
+
+
+@pytest.mark.parametrize("case", writers(CASES), ids=str)
+def test_a_compiled_step_writes_the_same(case: Case, tmp_path: Path) -> None:
+    check_writing(case, Inductor, tmp_path)
