@@ -24,7 +24,7 @@ MIDDLE = 128
 """The zero point of an input that is rounded row by row."""
 FUSED: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.GELU: "gelu", nn.SiLU: "swish", nn.Tanh: "tanh"}
 """What the kernel knows of activations, and what it calls them."""
-BLOCK = 2**18
+BLOCK = 2**17
 """Weights that are fractions at a time: few enough for the cache of a processor, many enough for a call."""
 
 
@@ -104,15 +104,15 @@ class Int8Weights(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., I) -> (..., O)."""
         if is_traced():
-            return self._by_fractions(x)
+            return self._by_fractions(x, self.bias)
         # In blocks: the weight as a whole is never there as fractions.
         blocks = torch.split(self.weight, max(1, BLOCK // self.in_features))
         product = torch.cat([F.linear(x, block.float()) for block in blocks], dim=-1)
         return product.mul_(self.weight_scale) if self.bias is None else self.bias.addcmul(product, self.weight_scale)
 
-    def _by_fractions(self, x: Tensor) -> Tensor:
-        """The same in a form that compilers of networks know: their constants are the whole numbers."""
-        return F.linear(x, self.weight.float() * self.weight_scale[:, None], self.bias)
+    def _by_fractions(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """W x + bias in a form that compilers of networks know: their constants are the whole numbers."""
+        return F.linear(x, self.weight.float() * self.weight_scale[:, None], bias)
 
     def extra_repr(self) -> str:
         """For people."""
@@ -194,14 +194,16 @@ class Int8Linear(Int8Weights):
         whole = (x / scale).round_()
         if multiplies_integers(x):
             product = self._multiply(whole.add_(MIDDLE).to(torch.uint8), 1.0, MIDDLE, bias=None)
-        else:
+        elif is_traced():
+            product = self._by_fractions(whole, bias=None)
+        else:  # the scale last: sums of whole numbers do not depend on their order
             product = whole @ self.weight.float().T * self.weight_scale
         product = product.mul_(scale)
         return product if self.bias is None else product.add_(self.bias)
 
     def _imitated(self, x: Tensor, scale: float, zero_point: int) -> Tensor:
         """What the whole numbers give, by fractions that stand for them: compilers of networks know this form."""
-        return self._by_fractions(torch.fake_quantize_per_tensor_affine(x, scale, zero_point, 0, LEVELS))
+        return self._by_fractions(torch.fake_quantize_per_tensor_affine(x, scale, zero_point, 0, LEVELS), self.bias)
 
     def rounded(self, x: Tensor) -> Tensor:
         """(..., I) -> whole numbers (..., I) uint8, by what was chosen beforehand."""

@@ -158,15 +158,15 @@ def set_precision(task: Task[Any], precision: str, folder: Path) -> None:
         raise UnsupportedError(
             "the network has no layers that heedful knows how to round", remedy="Leave precision out."
         )
-    maps: Mapping[str, nn.Module]
     if precision == "int8-weights":
-        maps = {name: Int8Weights.of(each) for name, each in linears.items()}
+        while linears:  # one by one, so that each finds room where the one before was
+            name, linear = linears.popitem()
+            put(task.network, {name: Int8Weights.of(linear)})
     elif (folder / INT8_FILE).is_file():
-        maps = read_maps(folder, task.network)
+        put(task.network, read_maps(folder, task.network))
     else:
-        maps = rounded(linears)
+        put(task.network, rounded(linears))
         task.notes += ("8-bit integers were not calibrated: heedful quantize makes them faster",)
-    put(task.network, maps)
     join(task.network)
 
 
