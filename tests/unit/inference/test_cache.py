@@ -32,6 +32,11 @@ def test_what_is_kept_is_for_its_user_alone(kept: Path) -> None:
     assert [path.name for path in kept.parent.iterdir()] == ["one"]  # nothing of the making is left
 
 
+def lead_elsewhere(path: Path) -> None:
+    path.rename(path.parent.parent / "elsewhere")
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
 HARM: dict[str, Callable[[Path], object]] = {
     "cut off": lambda folder: (folder / "network").write_bytes(b"machine"),
     "other bytes": lambda folder: (folder / "network").write_bytes(b"machine c0de"),
@@ -42,10 +47,7 @@ HARM: dict[str, Callable[[Path], object]] = {
     "a group may write the file": lambda folder: (folder / "network").chmod(0o660),
     "all may write the folder": lambda folder: folder.chmod(0o777),
     "all may put folders beside it": lambda folder: folder.parent.chmod(0o777),
-    "it leads elsewhere": lambda folder: (
-        (folder / "network").rename(folder.parent / "network")
-        and (folder / "network").symlink_to(folder.parent / "network")
-    ),
+    "it leads elsewhere": lambda folder: lead_elsewhere(folder / "network"),
 }
 
 
