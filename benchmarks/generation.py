@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 from benchmarks.arena import Contestant, Maker, alone, arena, compete
+from benchmarks.ours import OURS, WAYS, loaded
 from benchmarks.publishing import arguments, machine, publish, today
 
 Tokens = list[int]
 Write = Callable[[Sequence[Any]], list[Tokens]]
-OURS = "heedful float32"
 BATCH = 64
 """Sentences that are written together, and slots of ours."""
 ALONE = 12
@@ -48,8 +48,8 @@ def prepare(run: str, folder: str) -> None:
     from heedful.model import SinusoidalSpec
 
     task = heedful.load(run)
-    for precision in (None, "int8"):
-        heedful.load(run, precision=precision, engine="openvino")
+    for way in WAYS:  # what engines compile is kept: no start has it to do
+        loaded(run, way, torch.get_num_threads())
     spec, generation = task.model.spec, task.card.generation
     layer = spec.encoder.layers[0]
     width = spec.d_model
@@ -121,16 +121,14 @@ def _to_ctranslate2(folder: str, start: str) -> None:
     place.write_text(json.dumps(json.loads(place.read_text()) | {"decoder_start_token": start}))
 
 
-def heedfuls(run: str, precision: str | None, engine: str, threads: int) -> Write:
+def heedfuls(run: str, way: str, threads: int) -> Write:
     """Ours: beams for many sentences, greedily for one."""
     import torch
 
-    import heedful
     from heedful.generation import changed
     from heedful.generation.generate import write_all
 
-    torch.set_num_threads(threads)
-    task = heedful.load(run, precision=precision, engine=engine)
+    task = loaded(run, way, threads)
 
     @torch.inference_mode()
     def write(rows: Sequence[Tokens]) -> list[Tokens]:
@@ -284,10 +282,7 @@ def main() -> None:
         preparing.start()
         preparing.join()
         makers: dict[str, Maker] = {
-            OURS: (heedfuls, (run, None, "eager", threads)),
-            "heedful int8": (heedfuls, (run, "int8", "eager", threads)),
-            "heedful float32, OpenVINO": (heedfuls, (run, None, "openvino", threads)),
-            "heedful int8, OpenVINO": (heedfuls, (run, "int8", "openvino", threads)),
+            **{way: (heedfuls, (run, way, threads)) for way in WAYS},
             "transformers float32, arrival order": (upstreams, (folder, settings, threads, False)),
             "transformers float32, sorted": (upstreams, (folder, settings, threads, True)),
             "CTranslate2 float32": (ctranslate2s, (run, folder, settings, threads, "float32")),

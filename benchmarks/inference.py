@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.arena import Answer, Contestant, Maker, alone, arena, compete
+from benchmarks.ours import OURS, WAYS, loaded
 from benchmarks.publishing import arguments, machine, publish, today
 from numpy.typing import NDArray
 
@@ -36,7 +37,6 @@ ARRIVAL = 32
 ALONE = 60
 """Texts that are answered one by one."""
 CALIBRATED = 128
-OURS = "heedful float32"
 Floats = NDArray[np.floating[Any]]
 Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Ids and mask, (B, S) each."""
@@ -44,14 +44,15 @@ Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 def prepare(run: str, calibrate: str, folder: str) -> None:
     """Put the model into the forms that peers read."""
+    import torch
     import transformers
 
     import heedful
     from heedful.families import find_family, to_upstream
 
     task = heedful.load(run)
-    for precision in (None, "int8"):
-        heedful.load(run, precision=precision, engine="openvino")
+    for way in WAYS:  # what engines compile is kept: no start has it to do
+        loaded(run, way, torch.get_num_threads())
     config = dict(task.origin["config"])
     _, named = to_upstream(find_family(config, name=run), task.model.spec, dict(task.model.state_dict()))
     encoder = transformers.BertModel(transformers.BertConfig(**config), add_pooling_layer=False)
@@ -173,15 +174,11 @@ def in_batches(folder: str, compute: Callable[[list[Batch]], list[Floats]], *, i
     return answer
 
 
-def heedfuls(run: str, precision: str | None, engine: str, threads: int) -> Answer:
-    """Ours; what an engine compiles is kept for this run alone, and made before the clock starts."""
-    import torch
-
-    import heedful
+def heedfuls(run: str, way: str, threads: int) -> Answer:
+    """Ours."""
     from heedful.data import Example
 
-    torch.set_num_threads(threads)
-    task = heedful.load(run, precision=precision, engine=engine)
+    task = loaded(run, way, threads)
 
     def answer(texts: Sequence[str]) -> Floats:
         logits: Floats = task.score([Example(text, None, (), number) for number, text in enumerate(texts, 1)]).logits
@@ -314,11 +311,7 @@ def main() -> None:
         preparing.start()
         preparing.join()
         makers: dict[str, Maker] = {
-            OURS: (heedfuls, (run, None, "eager", threads)),
-            "heedful bfloat16": (heedfuls, (run, "bfloat16", "eager", threads)),
-            "heedful int8": (heedfuls, (run, "int8", "eager", threads)),
-            "heedful float32, OpenVINO": (heedfuls, (run, None, "openvino", threads)),
-            "heedful int8, OpenVINO": (heedfuls, (run, "int8", "openvino", threads)),
+            **{way: (heedfuls, (run, way, threads)) for way in WAYS},
             "transformers float32, arrival order": (upstreams, (folder, threads, False)),
             "transformers float32, sorted": (upstreams, (folder, threads, True)),
         }
