@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from heedful.errors import InputTooLongError
 from heedful.generation import Request, SlotEngine, generate, parse_settings
+from heedful.generation.slots import room_for
 from heedful.model import PositionKind, Transformer, UniformSpec, build
 
 V, LIMIT = 23, 48
@@ -118,7 +119,7 @@ def test_room_does_not_pile_up_in_a_slot_that_stays_empty(num_beams: int) -> Non
         engine.admit([request(number, [3, 4], 8, encoder=False, num_beams=num_beams)])
         while not engine.is_idle:
             engine.step()
-    assert engine._slots.caches[0].keys.shape[2] <= 24 * num_beams
+    assert engine._slots.caches[0].keys.shape[2] <= room_for(9 * num_beams, num_beams)
 
 
 def test_room_for_prompts_is_given_back() -> None:
