@@ -42,6 +42,11 @@ class CompiledWriter:
         """Of the engine."""
         return self._step.name
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether several workers write at a time."""
+        return self._step.side_by_side
+
     def planned(self, plan: Plan) -> CompiledWriter:
         """The same networks for one of the plan's workers; there is one, with all threads, unless a plan is given."""
         mine = copy.copy(self)
