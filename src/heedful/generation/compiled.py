@@ -49,6 +49,11 @@ class CompiledWriter:
         """Of the engine."""
         return self._step.name
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether several workers write at a time."""
+        return self._step.side_by_side
+
     def without_logits(self) -> CompiledWriter:
         """The same, whose steps end with hidden states, so that the tokens of a shortlist may change."""
         if not self.gives_logits:

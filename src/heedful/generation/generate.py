@@ -82,7 +82,7 @@ def write_all(
             or where memory is short.
         compiled: the same model, which reads in its place.
         workers: how many write at a time, of texts that they share; one by all threads unless said otherwise, or
-            ``compiled`` is given: calling PyTorch's operations is what no two threads can do at once.
+            ``compiled`` reads side by side: calling PyTorch's operations is what no two threads can do at once.
 
     Raises:
         RequestError: there is not memory for a single text, see :func:`fitting_slots`; or one cannot be searched for.
@@ -94,7 +94,8 @@ def write_all(
         kind = settings.num_beams, request.settings.num_beams, settings.step_width
         groups[kind].append(replace(request, settings=settings))
     for (num_beams, asked, _), members in groups.items():
-        plan = (workers if compiled else replace(workers, count=workers.count or 1)).plan(len(members))
+        chosen = workers if compiled and compiled.side_by_side else replace(workers, count=workers.count or 1)
+        plan = chosen.plan(len(members))
         slots = fitting_slots(
             model,
             max((member.settings for member in members), key=lambda settings: settings.max_new_tokens),

@@ -35,6 +35,8 @@ class CompiledNetwork(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     """What people call the engine."""
+    side_by_side: ClassVar[bool]
+    """Whether several threads compute at a time."""
 
     def __init__(self, network: nn.Module, examples: Examples, *, fingerprint: str | None) -> None:
         """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import platform
 import shutil
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from heedful.nn.int8 import is_rounded
 FILE = "network.so"
 OPTIONS = {
     "freezing": True,  # weights lie as the products want them
-    "cpp.dynamic_threads": True,  # as many as whoever calls may use: one library serves all plans
+    "cpp.dynamic_threads": True,  # as many as whoever calls may use
     "cpp.vec_isa_ok": True,  # what the processor has, the compiler is taken to know: to try takes a minute or fails
     "compile_threads": 1,  # there is one file to compile, and no other process is to be started for it
 }
@@ -35,6 +34,7 @@ class Inductor(CompiledNetwork):
 
     name = "inductor"
     title = "Inductor"
+    side_by_side = False  # its loader holds Python's lock while it computes: github.com/pytorch/pytorch/issues/197516
 
     def __init__(self, network: nn.Module, examples: Examples, *, fingerprint: str | None) -> None:
         self._shapes = _shapes(examples)
@@ -63,7 +63,7 @@ class Inductor(CompiledNetwork):
 
     def _read(self, folder: Path) -> None:
         # What torch.export has for this, a package, is unpacked for each process, and left behind by one that dies.
-        self._library = torch._C._aoti.AOTIModelContainerRunnerCpu(str(folder / FILE), os.cpu_count() or 1)
+        self._library = torch._C._aoti.AOTIModelContainerRunnerCpu(str(folder / FILE), 1)
 
     def _computing(self, _: Plan) -> Callable[[Sequence[Tensor]], tuple[Tensor, ...]]:
         run = self._library.run

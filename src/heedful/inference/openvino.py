@@ -32,6 +32,7 @@ class OpenVino(CompiledNetwork):
 
     name = "openvino"
     title = "OpenVINO"
+    side_by_side = True
 
     def __init__(self, network: nn.Module, examples: Examples, *, fingerprint: str | None) -> None:
         self._library = _library()

@@ -99,7 +99,7 @@ def test_inputs_may_lie_in_memory_as_they_like(cache: Path, compiled: list[str])
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_workers_share_it(cache: Path, compiled: list[str], threads: int) -> None:
+def test_threads_share_it(cache: Path, compiled: list[str], threads: int) -> None:
     assert cache.is_dir()
     compute = Inductor(Network(), EXAMPLES, fingerprint="it").network(Plan(4, threads))
     batches = [states(1 + number % 7, 1 + number % 31) for number in range(300)]

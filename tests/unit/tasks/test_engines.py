@@ -205,3 +205,25 @@ def test_nothing_longer_is_compared_than_a_text_may_be(run: Run) -> None:
 
     heedful.load(run.folder).compiled(make)
     assert max(lengths) == 32
+
+
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_an_engine_that_lets_no_other_thread_go_on_takes_all_threads_itself(
+    run: Run, texts: list[str], monkeypatch: pytest.MonkeyPatch, side_by_side: bool
+) -> None:
+    plans = []
+    network = OpenVino.network
+
+    def watched(self: OpenVino, plan: Plan) -> Callable[..., Any]:
+        plans.append(plan)
+        return network(self, plan)
+
+    classifier = heedful.load(run.folder, engine="openvino")
+    monkeypatch.setattr(OpenVino, "side_by_side", side_by_side)
+    monkeypatch.setattr(OpenVino, "network", watched)
+    torch.set_num_threads(2)
+    try:
+        logits(classifier, texts * 40)
+    finally:
+        torch.set_num_threads(1)
+    assert plans == [Plan(2, 1) if side_by_side else Plan(1, 2)]

@@ -154,6 +154,7 @@ class TextClassifier(Task[ClassificationBatch]):
         batches = batches_of(lengths, PREDICTION_TOKENS)
         # A module of the user's own may not bear two threads, and an accelerator takes one batch after the other.
         apart = self.device.type == "cpu" and isinstance(self.model, Transformer)
+        apart = apart and (self.engine is None or self.engine.side_by_side)
         workers = self.workers if apart else Workers(count=1)
         network = self.network if self.engine is None else self.engine.network(workers.plan(len(batches)))
 
