@@ -42,7 +42,8 @@ class Inductor(CompiledNetwork):
 
     def _version(self) -> str:
         # The library is made for this very processor, and folders of caches may be shared by machines.
-        return f"{platform.machine()} {sorted(torch.cpu.get_capabilities().items())} {OPTIONS}"
+        knows = getattr(torch.cpu, "get_capabilities", dict)()  # not in all versions of PyTorch
+        return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {sorted(knows.items())} {OPTIONS}"
 
     def _make(self, network: nn.Module, examples: Examples, folder: Path) -> None:
         if is_rounded(network):
