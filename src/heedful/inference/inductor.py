@@ -42,7 +42,7 @@ class Inductor(CompiledNetwork):
 
     def _version(self) -> str:
         # The library is made for this very processor, and folders of caches may be shared by machines.
-        knows = getattr(torch.cpu, "get_capabilities", dict)()  # not in all versions of PyTorch
+        knows: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in all versions of PyTorch
         return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {sorted(knows.items())} {OPTIONS}"
 
     def _make(self, network: nn.Module, examples: Examples, folder: Path) -> None:
