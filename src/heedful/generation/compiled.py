@@ -110,7 +110,8 @@ class CompiledWriter:
         masks = []
         if memory_mask is not None:  # where there is no text, all is seen: nobody looks at what comes of it
             masks = [memory_mask | ~memory_mask.any(1, keepdim=True)]
-        written, added = self._computed(self._step)(
+        states: Tensor
+        states, added = self._computed(self._step)(
             ids,
             positions,
             torch.cat([key_positions, positions], dim=1),
@@ -121,8 +122,7 @@ class CompiledWriter:
         places = [kept[:, :, columns] for cache in caches for kept in (cache.keys, cache.values)]
         for place, new in zip(places, added.split([place.numel() for place in places]), strict=True):
             place.copy_(new.view_as(place))
-        logits: Tensor = written
-        return logits
+        return states
 
 
 class _Encoder(nn.Module):

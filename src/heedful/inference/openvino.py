@@ -101,8 +101,9 @@ class _Request:
                 if is_small:
                     before.copy_(tensor)
                     continue
-            given = tensor.contiguous()
-            self._given[number] = given = given.clone() if is_small else given
+            # Of few numbers a copy of its own, into which the next ones go.
+            given = tensor.clone(memory_format=torch.contiguous_format) if is_small else tensor.contiguous()
+            self._given[number] = given
             self._request.set_input_tensor(number, self._tensor(given.numpy(), shared_memory=True))
         self._request.infer(share_outputs=True)
         outputs = (self._request.get_output_tensor(number).data for number in range(self._num_outputs))

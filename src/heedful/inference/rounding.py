@@ -44,17 +44,19 @@ def linear_maps(network: nn.Module) -> dict[str, nn.Linear]:
 def put(network: nn.Module, maps: Mapping[str, nn.Module | None]) -> None:
     """Put maps into a network in the place of those that bear their names."""
     for name, module in maps.items():
-        owner, _, leaf = name.rpartition(".")
-        setattr(network.get_submodule(owner), leaf, module)
+        setattr(*_place(network, name), module)
+
+
+def _place(network: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """The module that holds one of this name, and what it is called there."""
+    owner, _, leaf = name.rpartition(".")
+    return network.get_submodule(owner), leaf
 
 
 @contextmanager
 def in_place(network: nn.Module, maps: Mapping[str, nn.Module]) -> Iterator[None]:
     """Maps stand in a network while the block runs, and may be changed for others; then it is as it was."""
-    before = {}
-    for name in maps:
-        owner, _, leaf = name.rpartition(".")
-        before[name] = getattr(network.get_submodule(owner), leaf)
+    before = {name: getattr(*_place(network, name)) for name in maps}
     put(network, maps)
     try:
         yield

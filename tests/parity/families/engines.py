@@ -12,7 +12,7 @@ from tests.parity.families.harness import Case, load, pad, texts
 from torch import Tensor
 
 from heedful.generation import CompiledWriter, Request, parse_settings, write_all
-from heedful.inference import CompiledNetwork
+from heedful.inference import CompiledNetwork, Plan
 from heedful.model import ClassificationHead, Transformer
 from heedful.tasks.classification.network import ClassificationNetwork
 
@@ -48,6 +48,13 @@ def check_logits(network: ClassificationNetwork, batches: Batches, compute: Call
         with torch.inference_mode():
             expected = network(ids, mask)
         assert (compute(ids, mask) - expected).abs().max() <= TOLERANCE * expected.abs().max().clamp(min=1)
+
+
+def check_reading(case: Case, engine: type[CompiledNetwork], folder: Path) -> None:
+    """Assert that what an engine makes of a classifier gives the classifier's logits, at other lengths too."""
+    network, batches = classifier(case, folder)
+    compute = engine(network, batches[:2], fingerprint=None).network(Plan(1, 1))
+    check_logits(network, batches, lambda ids, mask: compute(ids, mask, None))
 
 
 def _requests(case: Case, model: Transformer, num_beams: int) -> list[Request[int]]:

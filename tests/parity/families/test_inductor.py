@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from tests.parity.families.cases import CASES
-from tests.parity.families.engines import check_logits, check_writing, classifier, one_of_each
+from tests.parity.families.engines import check_reading, check_writing, one_of_each
 from tests.parity.families.harness import Case
 
-from heedful.inference import Inductor, Plan
+from heedful.inference import Inductor
 
 
 def of(*families: str) -> list[Case]:
@@ -21,9 +21,7 @@ def of(*families: str) -> list[Case]:
 
 @pytest.mark.parametrize("case", of("bert"), ids=str)
 def test_a_compiled_network_gives_the_same_logits(case: Case, tmp_path: Path) -> None:
-    network, batches = classifier(case, tmp_path)
-    compute = Inductor(network, batches[:2], fingerprint=None).network(Plan(1, 1))
-    check_logits(network, batches, lambda ids, mask: compute(ids, mask, None))
+    check_reading(case, Inductor, tmp_path)
 
 
 @pytest.mark.parametrize("case", of("t5"), ids=str)

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 from tests.parity.families.cases import CASES
-from tests.parity.families.engines import check_logits, check_writing, classifier, one_of_each, writers
+from tests.parity.families.engines import check_reading, check_writing, one_of_each, writers
 from tests.parity.families.harness import Case
 
-from heedful.inference import OpenVino, Plan
+from heedful.inference import OpenVino
 
 
 @pytest.mark.parametrize("case", one_of_each(CASES), ids=str)
 def test_a_compiled_network_gives_the_same_logits(case: Case, tmp_path: Path) -> None:
-    network, batches = classifier(case, tmp_path)
-    compute = OpenVino(network, batches[:2], fingerprint=None).network(Plan(1, 1))
-    check_logits(network, batches, lambda ids, mask: compute(ids, mask, None))
+    check_reading(case, OpenVino, tmp_path)
 
 
 @pytest.mark.parametrize("case", writers(CASES), ids=str)
