@@ -51,7 +51,9 @@ def installed(wheel: Path) -> Path:
     run(sys.executable, "-m", "venv", wheel.parent / "clean", cwd=wheel.parent)
     programs = wheel.parent / "clean" / "bin"
     constraints = ROOT / "constraints.txt"
-    run(programs / "python", "-m", "pip", "install", "--constraint", constraints, wheel, cwd=wheel.parent)
+    # What is imported is compiled then: all of PyTorch beforehand takes half a minute.
+    quick = ("--no-compile", "--constraint", constraints)
+    run(programs / "python", "-m", "pip", "install", *quick, wheel, cwd=wheel.parent)
     return programs
 
 

@@ -1,4 +1,7 @@
-"""What Inductor makes of a network of each family is that network; minutes of compiling, run by `make acceptance`."""
+"""What Inductor and ONNX Runtime make of a network of each family is that network.
+
+Half an hour of compiling, run by `make acceptance`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.parity.families.cases import CASES
-from tests.parity.families.engines import check_reading, check_writing, one_of_each, writers
+from tests.parity.families.engines import check_file, check_reading, check_writing, one_of_each, writers
 from tests.parity.families.harness import Case
 
 from heedful.inference import Inductor
@@ -19,10 +22,15 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("case", one_of_each(CASES), ids=str)
-def test_a_compiled_network_gives_the_same_logits(case: Case, tmp_path: Path) -> None:
+def test_inductor_gives_the_same_logits(case: Case, tmp_path: Path) -> None:
     check_reading(case, Inductor, tmp_path)
 
 
 @pytest.mark.parametrize("case", writers(CASES), ids=str)
-def test_a_compiled_step_writes_the_same(case: Case, tmp_path: Path) -> None:
+def test_inductor_writes_the_same(case: Case, tmp_path: Path) -> None:
     check_writing(case, Inductor, tmp_path)
+
+
+@pytest.mark.parametrize("case", one_of_each(CASES), ids=str)
+def test_onnx_runtime_gives_the_same_logits(case: Case, tmp_path: Path) -> None:
+    check_file(case, tmp_path)
