@@ -42,7 +42,7 @@ class CompiledWriter:
 
     def _compile_step(self) -> CompiledNetwork:
         states = [_state(self._model, *shape) for shape in STEPS]
-        return self._make(_Step(self._model, gives_logits=self.gives_logits), states)
+        return self._make(_Step(self._model, gives_logits=self.gives_logits), states, few_rows=True)
 
     @property
     def name(self) -> str:
@@ -84,45 +84,31 @@ class CompiledWriter:
         *,
         positions: Tensor,
         key_positions: Tensor,
-        visible: Tensor,
-        memory_mask: Tensor | None,
+        before: Tensor,
+        own: Tensor,
+        memory_mask: Tensor,
         caches: Sequence[LayerCache],
-        column: int,
-    ) -> Tensor:
-        """Read the next token of each of K beams of N texts, and leave its keys and values in the caches.
+    ) -> tuple[Tensor, Tensor]:
+        """Read the next token of each of K beams of N texts; nothing is added to the caches.
 
         Args:
             ids: (N, K).
             positions: (N, K), of these tokens.
             key_positions: (N, C), of what is in the caches.
-            visible: (N, K, C) boolean, True where a beam may look.
-            memory_mask: (N, S) boolean; None for a model without encoder.
+            before: (N, K, C) boolean, True where a beam may look.
+            own: (K, K) boolean, which of these tokens each of them sees.
+            memory_mask: (N, S) boolean; of a model without encoder S is 0.
             caches: with room for C columns, S source tokens.
-            column: the first of the K that these tokens have.
 
         Returns:
             Logits (N, K, V), or hidden states (N, K, D), whose logits take more: where the model copies, or only the
-            tokens of a shortlist are written.
+            tokens of a shortlist are written. And the keys and values (2, N, G, K, width) of each layer in turn, as a
+            row of numbers.
         """
-        columns = slice(column, column + ids.shape[1])
-        before = visible.clone()
-        before[:, :, columns] = False
-        masks = []
-        if memory_mask is not None:  # where there is no text, all is seen: nobody looks at what comes of it
-            masks = [memory_mask | ~memory_mask.any(1, keepdim=True)]
-        states: Tensor
-        states, added = self._computed(self._step)(
-            ids,
-            positions,
-            torch.cat([key_positions, positions], dim=1),
-            torch.cat([before, visible[:, :, columns]], dim=2),
-            *masks,
-            *(part for cache in caches for part in _parts(cache)),
-        )
-        places = [kept[:, :, columns] for cache in caches for kept in (cache.keys, cache.values)]
-        for place, new in zip(places, added.split([place.numel() for place in places]), strict=True):
-            place.copy_(new.view_as(place))
-        return states
+        masks = () if self._encoder is None else (memory_mask,)
+        parts = (part for cache in caches for part in (cache.keys, cache.values, *(cache.memory or ())))
+        states, added = self._computed(self._step)(ids, positions, key_positions, before, own, *masks, *parts)
+        return states, added
 
 
 class _Encoder(nn.Module):
@@ -151,12 +137,15 @@ class _Step(nn.Module):
         return f"gives_logits={self.gives_logits}"
 
     def forward(
-        self, ids: Tensor, positions: Tensor, key_positions: Tensor, visible: Tensor, *rest: Tensor
+        self, ids: Tensor, positions: Tensor, key_positions: Tensor, before: Tensor, own: Tensor, *rest: Tensor
     ) -> tuple[Tensor, Tensor]:
         """``rest``: the memory's mask, if there is a memory, and the tensors of each layer's cache."""
         assert self.model.decoder is not None
-        memory_mask = None if self.model.encoder is None else rest[0]
-        parts = iter(rest if memory_mask is None else rest[1:])
+        parts = iter(rest)
+        memory_mask = None
+        if self.model.encoder is not None:  # where there is no text, all is seen: nobody looks at what comes of it
+            memory_mask = next(parts)
+            memory_mask = memory_mask | ~memory_mask.any(1, keepdim=True)
         caches = []
         for shape in self.model.decoder.memory_shapes:
             cache = _Growing(next(parts), next(parts))
@@ -165,8 +154,8 @@ class _Step(nn.Module):
         hidden = self.model.step(
             ids,
             positions=positions,
-            key_positions=key_positions,
-            visible=visible,
+            key_positions=torch.cat([key_positions, positions], dim=1),
+            visible=torch.cat([before, own.expand(ids.shape[0], -1, -1)], dim=2),
             memory_mask=memory_mask,
             caches=caches,
         )
@@ -183,10 +172,6 @@ class _Growing(LayerCache):
     def append(self, keys: Tensor, values: Tensor) -> tuple[Blocks, Blocks]:
         self.added = keys, values
         return (self.keys, keys), (self.values, values)
-
-
-def _parts(cache: LayerCache) -> tuple[Tensor, ...]:
-    return cache.keys, cache.values, *(cache.memory or ())
 
 
 def _source(model: Transformer, num_texts: int, length: int) -> tuple[Tensor, Tensor]:
@@ -209,9 +194,8 @@ def _state(model: Transformer, num_texts: int, num_beams: int, columns: int, len
     position = min(max(1, columns // num_beams), (model.decoder.max_positions or columns + 1) - 1)
     positions = torch.full_like(ids, position)
     key_positions = torch.randint(position, (num_texts, columns), generator=generator)
-    visible = torch.rand(num_texts, num_beams, columns, generator=generator) > 0.5
-    itself = torch.eye(num_beams, dtype=torch.bool).expand(num_texts, -1, -1)
-    state = [ids, positions, torch.cat([key_positions, positions], dim=1), torch.cat([visible, itself], dim=2)]
+    before = torch.rand(num_texts, num_beams, columns, generator=generator) > 0.5
+    state = [ids, positions, key_positions, before, torch.eye(num_beams, dtype=torch.bool)]
     if model.encoder is not None:
         mask = _source(model, num_texts, length)[1]
         length = mask.shape[1]

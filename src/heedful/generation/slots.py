@@ -54,10 +54,12 @@ class Slots:
         weight = model.token_embedding.weight
         self._dtype, self._device = weight.dtype, weight.device
         room = room_for(0, num_beams)
-        self.caches = [
-            LayerCache(*torch.zeros(2, num_slots, heads, room, width, dtype=self._dtype, device=self._device))
+        self._read = [
+            torch.zeros(2, num_slots, heads, room, width, dtype=self._dtype, device=self._device)
             for heads, width in model.decoder.head_shapes
         ]
+        """Keys and values (2, N, G, columns, K) of each layer; the caches show them."""
+        self.caches = [LayerCache(*both) for both in self._read]
         self.positions = torch.zeros(num_slots, dtype=torch.int64, device=self._device)
         """(N,), of the token that each slot reads next."""
         self._visible = torch.zeros(num_slots, num_beams, room, dtype=torch.bool, device=self._device)
@@ -65,8 +67,11 @@ class Slots:
         self._memory_mask = torch.zeros(num_slots, 0, dtype=torch.bool, device=self._device)
         self._source: CopySource | None = None
         """(N, S), what may be copied, where the model copies."""
-        self._busy = torch.zeros(num_slots, dtype=torch.int64, device=self._device)
-        """(N,), 1 where a text is being written."""
+        self._longest = 0
+        """Source tokens of the longest text."""
+        self._busy = torch.zeros(num_slots, dtype=torch.bool, device=self._device)
+        """(N,), whether a text is being written."""
+        self._itself = torch.eye(num_beams, dtype=torch.bool, device=self._device)
         self._prompt_columns = 0
         self._columns = 0
         """All that hold something, those of prompts among them."""
@@ -93,7 +98,7 @@ class Slots:
         """
         index = torch.tensor(list(slots), device=self._device)
         self.positions[index] = 0
-        self._busy[index] = 1
+        self._busy[index] = True
         self._visible[index] = False
         if memory is None or memory_mask is None:
             return
@@ -101,6 +106,7 @@ class Slots:
         width = memory.shape[1]
         self._memory_mask[index] = False
         self._memory_mask[index, :width] = memory_mask
+        self._measure()
         for cache, projected in zip(self.caches, self.model.project_memory(memory), strict=True):
             if projected is not None and cache.memory is not None:
                 for kept, new in zip(cache.memory, projected, strict=True):
@@ -146,9 +152,12 @@ class Slots:
 
     def release(self, slot: int) -> None:
         """The text in a slot is complete."""
-        self._busy[slot] = self.positions[slot] = 0
-        self._visible[slot] = False
-        self._memory_mask[slot] = False
+        self.positions[slot] = 0
+        self._busy[slot] = self._visible[slot] = self._memory_mask[slot] = False
+        self._measure()
+
+    def _measure(self) -> None:
+        self._longest = int(self._memory_mask.any(0).sum())
 
     def read(self, ids: Tensor) -> Tensor:
         """Read the next token of every beam, or, where there is one beam, tokens in a row.
@@ -163,53 +172,51 @@ class Slots:
         if self._columns + width > self._visible.shape[-1]:
             self._make_room(width)
         start, end = self._columns, self._columns + width
-        self._columns = end
-        positions, visible = self._in_a_row(width) if width > self.num_beams else self._beside_each_other()
+        in_a_row = width > self.num_beams
+        if in_a_row:
+            positions, own = self._in_a_row(width)
+        else:
+            positions, own = self.positions[:, None].expand(ids.shape), self._itself
+        before = self._visible.expand(-1, width, -1) if in_a_row else self._visible
         self._key_positions[:, start:end] = positions
-        longest = int(self._memory_mask.any(0).sum()) if self._memory_mask.shape[1] else 0
         if self._compiled is None:
             hidden = self.model.step(
                 ids,
                 positions=positions,
                 key_positions=self._key_positions[:, :end],
-                visible=visible[:, :, :end],
-                memory_mask=self._memory_mask[:, :longest] if longest else None,
-                caches=self._narrowed(longest, start),
+                visible=torch.cat([before[:, :, :start], own.expand(len(ids), -1, -1)], dim=2),
+                memory_mask=self._memory_mask[:, : self._longest] if self._longest else None,
+                caches=self._narrowed(start),
             )
-            logits = self._logits(hidden, longest)
+            logits = self._logits(hidden)
         else:
-            states = self._compiled.read(
+            states, added = self._compiled.read(
                 ids,
                 positions=positions,
                 key_positions=self._key_positions,
-                visible=visible,
-                memory_mask=self._memory_mask if longest else None,
+                before=before,
+                own=own,
+                memory_mask=self._memory_mask,
                 caches=self.caches,
-                column=start,
             )
-            logits = states if self._compiled.gives_logits else self._logits(states, longest)
+            places = [both[:, :, :, start:end] for both in self._read]
+            parts = torch.split(added, [place.numel() for place in places])
+            for place, new in zip(places, parts, strict=True):
+                place.copy_(new.view_as(place))
+            logits = states if self._compiled.gives_logits else self._logits(states)
+        self._columns = end
         self.positions += self._busy
         # An empty slot sees itself only while it is read: else it would have more to see with every step.
-        self._visible[:, :, start:end] &= self._busy[:, None, None] > 0
+        self._visible[:, :, start:end] = own[: self.num_beams] & self._busy[:, None, None]
         return logits
 
-    def _beside_each_other(self) -> tuple[Tensor, Tensor]:
-        """Positions (N, K) of the next token of each beam, and what it sees (N, K, room): of the new ones itself."""
-        beams = self.num_beams
-        itself = torch.eye(beams, dtype=torch.bool, device=self._device)
-        self._visible[:, :, self._columns - beams : self._columns] = itself
-        return self.positions[:, None].expand(-1, beams), self._visible
-
     def _in_a_row(self, width: int) -> tuple[Tensor, Tensor]:
-        """Positions (N, K) of K tokens in a row, and what each sees (N, K, room): itself and those before it."""
-        start = self._columns - width
-        self._visible[:, :, start] = True
-        visible = self._visible.repeat(1, width, 1)
-        visible[:, :, start : self._columns] = torch.ones(width, width, dtype=torch.bool, device=self._device).tril()
+        """Positions (N, K) of K tokens in a row, and what each of them sees (K, K) of them: itself and those before."""
         positions = self.positions[:, None] + torch.arange(width, device=self._device)
         limit = self.model.decoder.max_positions if self.model.decoder is not None else None
         # What is behind them is padding, of a slot that reads fewer tokens than others.
-        return positions if limit is None else positions.clamp(max=limit - 1), visible
+        positions = positions if limit is None else positions.clamp(max=limit - 1)
+        return positions, torch.ones(width, width, dtype=torch.bool, device=self._device).tril()
 
     def accept(self, kept: Tensor) -> None:
         """Keep of the K tokens that were just read in a row the first one, and those behind it that are ``kept``.
@@ -225,8 +232,8 @@ class Slots:
         self.positions += kept.sum(1)
         self._columns = start + int(kept.any(0).sum())
 
-    def _logits(self, hidden: Tensor, longest: int) -> Tensor:
-        source = None if self._source is None else self._source.map(lambda part: part[:, :longest])
+    def _logits(self, hidden: Tensor) -> Tensor:
+        source = None if self._source is None else self._source.map(lambda part: part[:, : self._longest])
         return self.model.logits(hidden, self.model.copies(hidden, source), listed=True)
 
     def follow(self, parents: Tensor) -> None:
@@ -243,23 +250,29 @@ class Slots:
         self._key_positions = self._key_positions[index]
         self._memory_mask = self._memory_mask[index]
         self._source = None if self._source is None else self._source.map(lambda part: part[index])
-        for cache in self.caches:
-            cache.keys, cache.values = cache.keys[index], cache.values[index]
+        for layer, cache in enumerate(self.caches):
+            self._replace(layer, self._read[layer][:, index])
             if cache.memory is not None:
                 cache.memory = (cache.memory[0][index], cache.memory[1][index])
+        self._measure()
 
-    def _narrowed(self, longest: int, length: int) -> list[LayerCache]:
+    def _replace(self, layer: int, both: Tensor) -> None:
+        """Put other keys and values (2, N, G, columns, K) in the place of a layer's."""
+        self._read[layer] = both
+        self.caches[layer].keys, self.caches[layer].values = both
+
+    def _narrowed(self, length: int) -> list[LayerCache]:
         """The caches of ``length`` columns, with the encoder's output up to its longest text only."""
         for cache in self.caches:
             cache.length = length
-        if all(cache.memory is None or cache.memory[0].shape[2] == longest for cache in self.caches):
+        if all(cache.memory is None or cache.memory[0].shape[2] == self._longest for cache in self.caches):
             return self.caches
         narrowed = []
         for cache in self.caches:
             view = LayerCache(cache.keys, cache.values)
             view.length = cache.length
             if cache.memory is not None:
-                view.memory = (cache.memory[0][:, :, :longest], cache.memory[1][:, :, :longest])
+                view.memory = (cache.memory[0][:, :, : self._longest], cache.memory[1][:, :, : self._longest])
             narrowed.append(view)
         return narrowed
 
@@ -279,8 +292,9 @@ class Slots:
 
         def moved(tensor: Tensor, dim: int) -> Tensor:
             """The columns, dimension ``dim`` counted from the first one behind the slots, in their new places."""
-            each = torch.arange(tensor.shape[:dim].numel(), device=self._device)[:, None] * tensor.shape[dim]
-            rows = each + order.repeat_interleave(len(each) // len(order), 0)
+            times = tensor.shape[:dim].numel() // len(order)
+            each = torch.arange(len(order) * times, device=self._device)[:, None] * tensor.shape[dim]
+            rows = each + order.repeat_interleave(times, 0)
             found = tensor.flatten(0, dim).index_select(0, rows.flatten())
             if room != tensor.shape[dim]:
                 before, tensor = tensor, tensor.new_zeros((*tensor.shape[:dim], room, *tensor.shape[dim + 1 :]))
@@ -291,8 +305,9 @@ class Slots:
 
         self._visible, self._key_positions = moved(self._visible, 2), moved(self._key_positions, 1)
         self._visible[:, :, prompts + number :] = False
-        for cache in self.caches:
-            cache.keys, cache.values = moved(cache.keys, 2), moved(cache.values, 2)
+        order = order.repeat(2, 1)
+        for layer, both in enumerate(self._read):
+            self._replace(layer, moved(both.flatten(0, 1), 2).view(*both.shape[:3], room, both.shape[4]))
         self._prompt_columns, self._columns = prompts, prompts + number
 
     def _widen_memory(self, width: int) -> None:

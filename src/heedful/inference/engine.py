@@ -11,7 +11,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -38,18 +38,23 @@ class CompiledNetwork(ABC):
     side_by_side: ClassVar[bool]
     """Whether several threads compute at a time."""
 
-    def __init__(self, network: nn.Module, examples: Examples, *, fingerprint: str | None) -> None:
+    def __init__(
+        self, network: nn.Module, examples: Examples, *, fingerprint: str | None, few_rows: bool = False
+    ) -> None:
         """
         Args:
             network: in float32, on the processor, its linear maps perhaps rounded.
             examples: inputs of several shapes. The network is written down by the first of them; by all of them what
                 was made is compared with it.
             fingerprint: of the network's weights, under which it is kept; not kept unless given.
+            few_rows: whether batches of very few tokens are as usual as others, so that an engine may have a form for
+                them. A batch has as many rows as its first input has numbers.
 
         Raises:
             UnsupportedError: the engine is not installed, cannot compute the network, or computes something else.
         """
         self._num_inputs = len(examples[0])
+        self._few_rows = few_rows
         self._rounded = any(isinstance(module, Int8Linear) for module in network.modules())
         kept = None if fingerprint is None else self._kept(network, examples, fingerprint)
         if kept is not None and is_own(kept) and self._wrong(kept, network, examples) is None:
@@ -130,8 +135,10 @@ class CompiledNetwork(ABC):
         return cache_folder() / self.name / hashlib.sha256("\n".join(made).encode()).hexdigest()
 
 
-Compile = Callable[[nn.Module, Examples], CompiledNetwork]
-"""Makes a compiled form of a network, by inputs of several shapes."""
+class Compile(Protocol):
+    """Makes a compiled form of a network, by inputs of several shapes; see :class:`CompiledNetwork`."""
+
+    def __call__(self, network: nn.Module, examples: Examples, *, few_rows: bool = False) -> CompiledNetwork: ...
 
 
 class Plain(nn.Module):

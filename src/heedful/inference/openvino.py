@@ -34,10 +34,12 @@ class OpenVino(CompiledNetwork):
     title = "OpenVINO"
     side_by_side = True
 
-    def __init__(self, network: nn.Module, examples: Examples, *, fingerprint: str | None) -> None:
+    def __init__(
+        self, network: nn.Module, examples: Examples, *, fingerprint: str | None, few_rows: bool = False
+    ) -> None:
         self._library = _library()
         self._lock = threading.Lock()
-        super().__init__(network, examples, fingerprint=fingerprint)
+        super().__init__(network, examples, fingerprint=fingerprint, few_rows=few_rows)
 
     def _version(self) -> str:
         return str(self._library.get_version())

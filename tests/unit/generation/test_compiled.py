@@ -69,7 +69,7 @@ def test_it_reads_drafts(pair: tuple[Transformer, CompiledWriter], size: int, mo
     model, compiled = pair
     widths, read = set(), CompiledWriter.read
 
-    def watched(self: CompiledWriter, ids: torch.Tensor, **state: Any) -> torch.Tensor:
+    def watched(self: CompiledWriter, ids: torch.Tensor, **state: Any) -> tuple[torch.Tensor, torch.Tensor]:
         widths.add(ids.shape[1])
         return read(self, ids, **state)
 
@@ -93,7 +93,7 @@ def test_workers_share_the_texts(
     model, compiled = pair
     writing, read = set(), CompiledWriter.read
 
-    def watched(self: CompiledWriter, ids: torch.Tensor, **state: Any) -> torch.Tensor:
+    def watched(self: CompiledWriter, ids: torch.Tensor, **state: Any) -> tuple[torch.Tensor, torch.Tensor]:
         writing.add(threading.get_ident())
         return read(self, ids, **state)
 
