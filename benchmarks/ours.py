@@ -13,6 +13,7 @@ WAYS: dict[str, tuple[str | None, str]] = {
     "heedful int8, OpenVINO": ("int8", "openvino"),
     "heedful int8-weights, OpenVINO": ("int8-weights", "openvino"),
     "heedful float32, Inductor": (None, "inductor"),
+    "heedful int8-weights, Inductor": ("int8-weights", "inductor"),
 }
 """Numbers and engine of each."""
 

@@ -19,6 +19,8 @@ SCORE_COPIES = 4
 ENCODER_WIDTHS = 16
 """Model widths that the encoder holds at once for each token: its inner layer, queries, keys, values and their sums."""
 FEW_SLOTS = 16
+LITTLE = 2**24
+"""Bytes for which the system is not asked: that takes longer than a token."""
 PLENTY = 2**30
 """Bytes: more slots than a few are worth no more than so much."""
 _MEMINFO = Path("/proc/meminfo")
@@ -103,6 +105,9 @@ def fitting_slots(
         RequestError: there is not memory for a single one; the message has the figures.
     """
     device = model.token_embedding.weight.device
+    needed = estimate_memory(model, settings, num_slots=num_slots, source_length=source_length)
+    if available is None and needed.total <= LITTLE:
+        return num_slots
     free = available if available is not None else available_memory(device)
     if free is None:
         return num_slots

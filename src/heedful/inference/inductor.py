@@ -80,15 +80,24 @@ class Inductor(CompiledNetwork):
         self._many, self._few = libraries[0].run, libraries[-1].run
 
     def _computing(self, _: Plan) -> Callable[[Sequence[Tensor]], tuple[Tensor, ...]]:
+        checked: list[torch.Size] = []
 
         def compute(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-            for one, shape in zip(inputs, self._shapes, strict=True):  # the library would read behind the numbers
-                if any(size not in (None, given) for size, given in zip(shape, one.shape, strict=True)):
-                    raise UnsupportedError(f"Inductor compiled this network for {shape}, not for {tuple(one.shape)}")
+            nonlocal checked
+            shapes = [one.shape for one in inputs]
+            if shapes != checked:
+                self._check(shapes)
+                checked = shapes
             run = self._few if inputs[0].numel() <= FEW_ROWS else self._many
             return tuple(run([one.contiguous() for one in inputs]))
 
         return compute
+
+    def _check(self, shapes: Sequence[torch.Size]) -> None:
+        """Refuse what was not compiled: the library would read behind the numbers."""
+        for given, shape in zip(shapes, self._shapes, strict=True):
+            if any(size not in (None, one) for size, one in zip(shape, given, strict=True)):
+                raise UnsupportedError(f"Inductor compiled this network for {shape}, not for {tuple(given)}")
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -87,6 +87,9 @@ def test_generation_asks_before_it_begins(model: Transformer, monkeypatch: pytes
     settings = parse_settings({"num_beams": 4, "max_new_tokens": 8, "decoder_start_token_id": START})
     plenty = generate(model, ids, settings=settings)
     needed = estimate_memory(model, settings, num_slots=1, source_length=3).total
+    monkeypatch.setattr("heedful.generation.memory.available_memory", lambda device: 0)
+    assert generate(model, ids, settings=settings) == plenty, "so little is always there"
+    monkeypatch.setattr("heedful.generation.memory.LITTLE", 0)
     monkeypatch.setattr("heedful.generation.memory.available_memory", lambda device: needed)
     one_by_one = generate(model, ids, settings=settings)
     assert [each[0].tokens for each in one_by_one] == [each[0].tokens for each in plenty]
