@@ -54,12 +54,12 @@ class Slots:
         weight = model.token_embedding.weight
         self._dtype, self._device = weight.dtype, weight.device
         room = room_for(0, num_beams)
-        self._read = [
+        self._stored = [
             torch.zeros(2, num_slots, heads, room, width, dtype=self._dtype, device=self._device)
             for heads, width in model.decoder.head_shapes
         ]
         """Keys and values (2, N, G, columns, K) of each layer; the caches show them."""
-        self.caches = [LayerCache(*both) for both in self._read]
+        self.caches = [LayerCache(*both) for both in self._stored]
         self.positions = torch.zeros(num_slots, dtype=torch.int64, device=self._device)
         """(N,), of the token that each slot reads next."""
         self._visible = torch.zeros(num_slots, num_beams, room, dtype=torch.bool, device=self._device)
@@ -172,12 +172,11 @@ class Slots:
         if self._columns + width > self._visible.shape[-1]:
             self._make_room(width)
         start, end = self._columns, self._columns + width
-        in_a_row = width > self.num_beams
-        if in_a_row:
+        if width > self.num_beams:
             positions, own = self._in_a_row(width)
         else:
             positions, own = self.positions[:, None].expand(ids.shape), self._itself
-        before = self._visible.expand(-1, width, -1) if in_a_row else self._visible
+        before = self._visible.expand(-1, width, -1)
         self._key_positions[:, start:end] = positions
         if self._compiled is None:
             hidden = self.model.step(
@@ -199,7 +198,7 @@ class Slots:
                 memory_mask=self._memory_mask,
                 caches=self.caches,
             )
-            places = [both[:, :, :, start:end] for both in self._read]
+            places = [both[:, :, :, start:end] for both in self._stored]
             parts = torch.split(added, [place.numel() for place in places])
             for place, new in zip(places, parts, strict=True):
                 place.copy_(new.view_as(place))
@@ -251,14 +250,14 @@ class Slots:
         self._memory_mask = self._memory_mask[index]
         self._source = None if self._source is None else self._source.map(lambda part: part[index])
         for layer, cache in enumerate(self.caches):
-            self._replace(layer, self._read[layer][:, index])
+            self._replace(layer, self._stored[layer][:, index])
             if cache.memory is not None:
                 cache.memory = (cache.memory[0][index], cache.memory[1][index])
         self._measure()
 
     def _replace(self, layer: int, both: Tensor) -> None:
         """Put other keys and values (2, N, G, columns, K) in the place of a layer's."""
-        self._read[layer] = both
+        self._stored[layer] = both
         self.caches[layer].keys, self.caches[layer].values = both
 
     def _narrowed(self, length: int) -> list[LayerCache]:
@@ -306,7 +305,7 @@ class Slots:
         self._visible, self._key_positions = moved(self._visible, 2), moved(self._key_positions, 1)
         self._visible[:, :, prompts + number :] = False
         order = order.repeat(2, 1)
-        for layer, both in enumerate(self._read):
+        for layer, both in enumerate(self._stored):
             self._replace(layer, moved(both.flatten(0, 1), 2).view(*both.shape[:3], room, both.shape[4]))
         self._prompt_columns, self._columns = prompts, prompts + number
 

@@ -116,7 +116,10 @@ def _matmul(x: Tensor, y: Tensor) -> Tensor:
     return product
 
 
-LOOPS = {torch.ops.aten.linear.default: _linear, torch.ops.aten.matmul.default: _matmul}
+LOOPS: dict[Any, Callable[..., Tensor]] = {
+    torch.ops.aten.linear.default: _linear,
+    torch.ops.aten.matmul.default: _matmul,
+}
 """Products as sums, which Inductor makes into loops together with what is around them."""
 
 

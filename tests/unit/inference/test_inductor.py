@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from heedful.errors import NotInstalledError, UnsupportedError
 from heedful.inference import Inductor, Plan
-from heedful.nn.int8 import Int8Linear
+from heedful.inference.inductor import FEW_ROWS, LOOPS
+from heedful.nn.int8 import Int8Linear, Int8Weights
 
 WIDTH = 8
 
@@ -156,6 +157,59 @@ def test_what_cannot_be_followed_is_refused_in_silence(capfd: pytest.CaptureFixt
     with pytest.raises(UnsupportedError, match="Inductor cannot compute this network: "):
         Inductor(Branching(), EXAMPLES, fingerprint=None)
     assert "def forward" not in "".join(capfd.readouterr())
+
+
+class Step(nn.Module):
+    """Rows look at what texts have, by weights that are integers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table = nn.Embedding(11, WIDTH)
+        self.map = Int8Weights.of(nn.Linear(WIDTH, 19))
+
+    def forward(self, ids: Tensor, keys: Tensor) -> Tensor:
+        rows = self.table(ids)
+        weights = (rows @ keys.transpose(-2, -1)).softmax(-1)
+        logits: Tensor = self.map(rows + weights @ keys)
+        return logits
+
+
+def test_few_rows_have_a_form_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def batch(texts: int, beams: int, columns: int) -> tuple[Tensor, Tensor]:
+        return torch.arange(texts * beams).view(texts, beams) % 11, states(texts, columns)[0]
+
+    network = Step()
+    engine = Inductor(network, [batch(2, 3, 5), batch(1, 1, 9), batch(3, 4, 2)], fingerprint=None, few_rows=True)
+    used: list[str] = []
+
+    def watched(name: str, run: Any) -> Any:
+        def call(given: list[Tensor]) -> Any:
+            used.append(name)
+            return run(given)
+
+        return call
+
+    for name, run in {"few": engine._few, "many": engine._many}.items():
+        monkeypatch.setattr(engine, f"_{name}", watched(name, run))
+    compute = engine.network(Plan(1, 1))
+    sizes = [(1, 1), (1, 4), (4, 1), (2, 2), (1, 5), (5, 1), (3, 2)]
+    for texts, beams in sizes:
+        inputs = batch(texts, beams, 7)
+        with torch.inference_mode():
+            assert torch.allclose(compute(*inputs), network(*inputs), atol=1e-5)
+    assert used == ["few" if texts * beams <= FEW_ROWS else "many" for texts, beams in sizes]
+
+
+def test_loops_are_the_products_that_they_stand_for() -> None:
+    aten = torch.ops.aten
+    x, weight, bias = (torch.randn(size, dtype=torch.float64) for size in ((2, 3, 5), (7, 5), (7,)))
+    linear, matmul = LOOPS[aten.linear.default], LOOPS[aten.matmul.default]
+    for given in ((x, weight, bias), (x, weight), (x[0].T.contiguous().T, weight, bias)):
+        assert torch.allclose(linear(*given), aten.linear(*given), atol=1e-14)
+    for y in (torch.randn(2, 5, 4, dtype=torch.float64), torch.randn(5, 1, dtype=torch.float64)):
+        assert torch.allclose(matmul(x, y), x @ y, atol=1e-14)
+    assert matmul(x, bias[:5]) is NotImplemented
 
 
 def test_integers_are_left_to_others() -> None:
