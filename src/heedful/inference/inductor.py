@@ -78,16 +78,14 @@ class Inductor(CompiledNetwork):
         # What torch.export has for this, a package, is unpacked for each process, and left behind by one that dies.
         libraries = [torch._C._aoti.AOTIModelContainerRunnerCpu(str(folder / file), 1) for file in self._files]
         self._many, self._few = libraries[0].run, libraries[-1].run
+        self._checked: list[torch.Size] = []
 
     def _computing(self, _: Plan) -> Callable[[Sequence[Tensor]], tuple[Tensor, ...]]:
-        checked: list[torch.Size] = []
-
         def compute(inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-            nonlocal checked
             shapes = [one.shape for one in inputs]
-            if shapes != checked:
+            if shapes != self._checked:  # those of the step before, most of the time
                 self._check(shapes)
-                checked = shapes
+                self._checked = shapes
             run = self._few if inputs[0].numel() <= FEW_ROWS else self._many
             return tuple(run([one.contiguous() for one in inputs]))
 
