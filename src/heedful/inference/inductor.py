@@ -17,7 +17,7 @@ from heedful.errors import NotInstalledError, UnsupportedError
 from heedful.inference.comparison import first_line, quiet
 from heedful.inference.engine import CompiledNetwork, Examples, Plain
 from heedful.inference.workers import Plan
-from heedful.nn.int8 import Int8Linear, is_rounded
+from heedful.nn.int8 import is_rounded
 
 FEW_ROWS = 4
 """Rows that loops of the compiler multiply sooner than a library: to call it takes longer than such a product."""
@@ -53,7 +53,7 @@ class Inductor(CompiledNetwork):
         return (MANY, FEW) if self._few_rows else (MANY,)
 
     def _make(self, network: nn.Module, examples: Examples, folder: Path) -> None:
-        if any(isinstance(module, Int8Linear) for module in network.modules()):
+        if self._rounded:
             raise UnsupportedError("Inductor multiplies no 8-bit integers; PyTorch and OpenVINO do")
         # Weights lie as the library wants them; those of 8-bit integers would no longer be integers.
         options = {**OPTIONS, "freezing": not is_rounded(network)}
